@@ -1,0 +1,63 @@
+/* server.h - extension "server/1": a strict HTTP/1.1 server on the worker's loop. [worker]
+ *
+ * Keep-alive, pipelining, chunked bodies, TLS. Requests of one connection are
+ * handed over one after the other: the next only after the last was answered.
+ * Bodies are complete when the handler runs, bounded by max_body.
+ */
+#ifndef KPIPE_EXT_SERVER_H
+#define KPIPE_EXT_SERVER_H
+
+#include <kpipe/ext/http.h>
+#include <kpipe/plugin.h>
+
+typedef struct kp_server kp_server;     /* [owned by node]: closed with it at the latest */
+typedef struct kp_exchange kp_exchange; /* a request on its way to an answer */
+
+typedef struct kp_server_request {
+    uint32_t size;
+    kp_slice method;               /* as sent */
+    kp_slice target;               /* as sent: path?query */
+    kp_slice path;                 /* undecoded */
+    kp_slice query;                /* undecoded, without '?' */
+    const kp_http_header *headers; /* names in lower case; values trimmed */
+    size_t n_headers;
+    kp_slice body;
+    kp_slice peer;       /* "127.0.0.1:40000" */
+    uint64_t connection; /* number of the connection, never used again */
+    bool head_only;      /* HEAD: the answer's body is not sent */
+} kp_server_request;
+
+/* All slices of the request are valid until the exchange is answered. The handler answers now or
+ * later; if the peer has gone meanwhile, the answer is thrown away. */
+typedef void (*kp_server_fn)(kp_node *, void *arg, kp_exchange *, const kp_server_request *);
+
+typedef struct kp_server_config {
+    uint32_t size;
+    const char *listen;             /* "127.0.0.1:8080", "[::1]:0"; port 0 = any free one */
+    size_t max_header;              /* request line and headers, bytes; 0 = 64 KiB */
+    size_t max_body;                /* bytes; 0 = 10 MiB; more is answered 413 */
+    int64_t idle_timeout_ms;        /* keep-alive; 0 = 60 s */
+    int64_t read_timeout_ms;        /* one whole request; 0 = 30 s */
+    uint32_t max_connections;       /* 0 = 10,000; more are refused with 503 */
+    const char *tls_cert, *tls_key; /* PEM files; NULL = plain */
+    bool reuse_port;                /* every worker listens on the same port (SO_REUSEPORT) */
+} kp_server_config;
+
+typedef struct kp_server_ext {
+    uint32_t size;
+    /* NULL: kp->fail() was called with the reason ("127.0.0.1:8080 is in use ..."). */
+    kp_server *(*listen)(kp_node *, const kp_server_config *, kp_server_fn fn, void *arg);
+    uint32_t (*port)(const kp_server *);
+    /* Answers; headers and body are copied unless `keep` is given: then body stays valid and
+     * keep's reference [consumed] is given up when it has been sent. Content-Length, Date and
+     * Connection are the server's. */
+    void (*respond)(kp_exchange *, int status, const kp_http_header *headers, size_t n_headers,
+                    kp_slice body, kp_slab *keep);
+    /* Cuts the connection without an answer (fault injection, protocol errors). */
+    void (*abort)(kp_exchange *);
+    /* Takes no new connections; open exchanges may still be answered. */
+    void (*stop)(kp_server *);
+    void (*close)(kp_server *); /* closes all; NULL is fine */
+} kp_server_ext;
+
+#endif
