@@ -1,0 +1,26 @@
+/* http_server.h - a strict HTTP/1.1 server on a libuv loop; the rows of kp_server_ext.
+ *
+ * Verdicts do not depend on how the bytes were split. Anything ambiguous (two
+ * lengths, obs-fold, bare LF, bad characters) is refused with 400 and the
+ * connection closed: RFC 9112, and lambda-apigw section 6 of the specification.
+ *
+ * Owned by: a worker.   Threads: its worker only.
+ */
+#ifndef KPIPE_NET_HTTP_SERVER_H
+#define KPIPE_NET_HTTP_SERVER_H
+
+#include <kpipe/ext/server.h>
+#include <uv.h>
+
+struct error;
+
+kp_server *http_server_listen(uv_loop_t *loop, kp_node *node, const kp_server_config *config,
+                              kp_server_fn fn, void *arg, struct error *err);
+uint32_t http_server_port(const kp_server *server);
+void http_server_respond(kp_exchange *exchange, int status, const kp_http_header *headers,
+                         size_t n_headers, kp_slice body, kp_slab *keep);
+void http_server_abort(kp_exchange *exchange);
+void http_server_stop(kp_server *server);
+void http_server_close(kp_server *server); /* NULL is fine; the loop must run once more */
+
+#endif

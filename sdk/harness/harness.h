@@ -1,0 +1,97 @@
+/* harness.h - drives one plugin without a host: feed batches, pull results, check the outcome.
+ *
+ * The harness is a kp_host of its own: one worker, a real libuv loop for servers
+ * and children, a fake clock for timers (moved by hand, or to the next timer),
+ * scripted answers for http/1 and aws/1, allocations that fail on demand. At its
+ * end it asserts that every record fed was settled exactly once and that nothing
+ * leaked. Link with libkpharness.a, libkpcore.a and the plugin's objects.
+ *
+ * Threads: the test's only.
+ */
+#ifndef KPIPE_SDK_HARNESS_H
+#define KPIPE_SDK_HARNESS_H
+
+#include <kpipe/ext/aws.h>
+#include <kpipe/ext/http.h>
+#include <kpipe/plugin.h>
+#include <stdbool.h>
+
+struct harness;
+
+/* The static plugin linked into the test program, or the .so of the same name when the
+ * environment has KPIPE_HARNESS_SO=DIR. `options` is a Lua table constructor as in a pipeline
+ * file, e.g. "{ field = 'a', size = '5MiB' }"; k.resource.* and functions may be used in it.
+ * A configuration error fails the test, unless harness_config_error() is used instead. */
+struct harness *harness_new(const char *element, kp_kind kind, const char *options);
+/* Opens with options that must be refused; returns the error text [static buffer]. */
+const char *harness_config_error(const char *element, kp_kind kind, const char *options);
+/* Flushes, closes, checks the invariants (CU_ASSERT) and frees. */
+void harness_free(struct harness *h);
+
+/* What a sink would hold: use before the first feed. */
+void harness_fail_alloc(struct harness *h, int nth); /* the nth allocation from now fails; 0: off */
+
+/* -- feeding a transform or sink */
+/* Feeds one batch of text records (NULL-ended list) on lane `lane`; sequence numbers count up. */
+void harness_feed(struct harness *h, const char *lane, const char *const *records);
+void harness_feed_one(struct harness *h, const char *lane, const char *data, const char *key);
+void harness_flush(struct harness *h);
+
+/* -- looking */
+struct harness_record {
+    const char *data, *key, *type; /* NUL-terminated copies [owned by harness] */
+    size_t data_len;
+    const char *lane, *sequence;
+    uint64_t origins; /* how many fed records it stands for */
+};
+/* What a transform emitted or a source submitted, in order. */
+size_t harness_out_count(const struct harness *h);
+const struct harness_record *harness_out(const struct harness *h, size_t i);
+/* Outcome of the nth fed record (in feeding order): KP_NONE while it is open. A record a transform
+ * emitted is settled as DELIVERED by the harness at once, unless harness_hold(h, true). */
+kp_outcome harness_outcome(const struct harness *h, size_t nth);
+const char *harness_reason(const struct harness *h, size_t nth); /* of REJECTED, RETRY; else "" */
+const kp_receipt *harness_receipt(const struct harness *h, size_t nth);
+size_t harness_count(const struct harness *h, kp_outcome outcome);
+void harness_hold(struct harness *h, bool hold);
+void harness_settle_out(struct harness *h, size_t i, kp_outcome outcome, const kp_receipt *receipt);
+const char *harness_failed(const struct harness *h); /* text of kp->fail(), or NULL */
+/* The nth envelope a plugin rejected with reject_with(), as kp_failure [owned by harness]. */
+const kp_failure *harness_failure(const struct harness *h, size_t nth);
+
+/* -- sources */
+void harness_start(struct harness *h);
+void harness_checkpoint(struct harness *h, const char *lane, const char *text, uint64_t sub);
+const char *harness_position(const struct harness *h,
+                             const char *lane); /* last settled watermark */
+bool harness_has_ended(const struct harness *h);
+bool harness_has_caught_up(const struct harness *h);
+void harness_catch_up(struct harness *h);
+void harness_stop(struct harness *h);
+void harness_set_room(struct harness *h, bool room); /* answers of lane_ready() and reserve() */
+
+/* -- time and loop */
+void harness_advance(struct harness *h, int64_t ms); /* moves the clock, timers fire in order */
+bool harness_next_timer(struct harness *h);          /* to the next timer; false: there is none */
+/* Runs the real loop until fn(arg) is true or 10 s of real time have gone (then the test fails). */
+void harness_wait(struct harness *h, bool (*fn)(void *arg), void *arg);
+
+/* -- scripted HTTP and AWS. The nth request is kept for looking at; answers are taken in order by
+ *    requests whose "METHOD URL" (http) or "service Operation" / "service METHOD path" (aws)
+ *    contains `match`. A request without an answer waits until one is added. */
+void harness_http_answer(struct harness *h, const char *match, int status, const char *body,
+                         int64_t after_ms);
+void harness_aws_answer(struct harness *h, const char *match, int status, const char *error,
+                        const char *body, int64_t after_ms);
+size_t harness_requests(const struct harness *h);
+const char *harness_request_line(const struct harness *h, size_t i);
+const char *harness_request_body(const struct harness *h, size_t i, size_t *ret_len);
+const char *harness_request_header(const struct harness *h, size_t i, const char *name);
+
+/* The port a plugin's server listens on (the first, else 0); it is a real one. */
+uint32_t harness_port(const struct harness *h);
+/* One blocking request to it while the loop runs: returns status, body [owned by harness]. */
+int harness_get(struct harness *h, const char *method, const char *path, const char *body,
+                const char **ret_body);
+
+#endif
