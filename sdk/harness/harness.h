@@ -31,10 +31,28 @@ void harness_free(struct harness *h);
 /* What a sink would hold: use before the first feed. */
 void harness_fail_alloc(struct harness *h, int nth); /* the nth allocation from now fails; 0: off */
 
+/* Elements are looked up in this plugin instead of the one linked in (tests of the harness). */
+void harness_use(const kp_plugin *(*entry)(const kp_host *));
+/* A folder of this harness's own, removed at its end; info->local_dir is "local" in it. */
+const char *harness_dir(const struct harness *h);
+
 /* -- feeding a transform or sink */
 /* Feeds one batch of text records (NULL-ended list) on lane `lane`; sequence numbers count up. */
 void harness_feed(struct harness *h, const char *lane, const char *const *records);
 void harness_feed_one(struct harness *h, const char *lane, const char *data, const char *key);
+/* With all parts; what is 0 or NULL gets a sensible value. */
+struct harness_input {
+    const char *data, *key;
+    size_t data_len;      /* 0: strlen(data) */
+    const char *sequence; /* NULL: counts up */
+    uint64_t sub_sequence;
+    int64_t arrival_ms;        /* 0: now */
+    const char *type;          /* [static] */
+    uint32_t encoding;         /* enum kp_encoding */
+    const kp_failure *failure; /* for sinks that declare KP_TAKES_FAILURES */
+};
+void harness_feed_records(struct harness *h, const char *lane, const struct harness_input *inputs,
+                          size_t n);
 void harness_flush(struct harness *h);
 
 /* -- looking */
@@ -43,6 +61,9 @@ struct harness_record {
     size_t data_len;
     const char *lane, *sequence;
     uint64_t origins; /* how many fed records it stands for */
+    uint32_t encoding;
+    uint64_t sub_sequence;
+    int64_t arrival_ms;
 };
 /* What a transform emitted or a source submitted, in order. */
 size_t harness_out_count(const struct harness *h);
@@ -51,11 +72,15 @@ const struct harness_record *harness_out(const struct harness *h, size_t i);
  * emitted is settled as DELIVERED by the harness at once, unless harness_hold(h, true). */
 kp_outcome harness_outcome(const struct harness *h, size_t nth);
 const char *harness_reason(const struct harness *h, size_t nth); /* of REJECTED, RETRY; else "" */
-const kp_receipt *harness_receipt(const struct harness *h, size_t nth);
+const kp_receipt *harness_receipt(const struct harness *h, size_t nth); /* NULL: none given */
+int64_t harness_retry_after(const struct harness *h, size_t nth);       /* after_ms of RETRY */
 size_t harness_count(const struct harness *h, kp_outcome outcome);
 void harness_hold(struct harness *h, bool hold);
 void harness_settle_out(struct harness *h, size_t i, kp_outcome outcome, const kp_receipt *receipt);
-const char *harness_failed(const struct harness *h); /* text of kp->fail(), or NULL */
+/* Text of kp->fail(), or NULL. A failure nobody asked about fails the test at its end. */
+const char *harness_failed(const struct harness *h);
+const char *harness_log(const struct harness *h); /* all lines so far: "warn file.full path=..." */
+int64_t harness_counter(const struct harness *h, const char *name); /* of kp->count() */
 /* The nth envelope a plugin rejected with reject_with(), as kp_failure [owned by harness]. */
 const kp_failure *harness_failure(const struct harness *h, size_t nth);
 
@@ -68,7 +93,9 @@ bool harness_has_ended(const struct harness *h);
 bool harness_has_caught_up(const struct harness *h);
 void harness_catch_up(struct harness *h);
 void harness_stop(struct harness *h);
+bool harness_lane_is_open(const struct harness *h, const char *lane);
 void harness_set_room(struct harness *h, bool room); /* answers of lane_ready() and reserve() */
+const char *harness_url(const struct harness *h);    /* of a service's ready(), NULL before it */
 
 /* -- time and loop */
 void harness_advance(struct harness *h, int64_t ms); /* moves the clock, timers fire in order */
@@ -83,6 +110,17 @@ void harness_http_answer(struct harness *h, const char *match, int status, const
                          int64_t after_ms);
 void harness_aws_answer(struct harness *h, const char *match, int status, const char *error,
                         const char *body, int64_t after_ms);
+struct harness_reply {
+    bool aws;
+    const char *match;
+    int status;        /* 0: no answer, the connection failed */
+    const char *error; /* aws: the error code; NULL on success */
+    const char *body;
+    size_t body_len;     /* 0: strlen(body) */
+    const char *headers; /* "etag: \"x\"\nretry-after: 1", names in lower case */
+    int64_t after_ms;
+};
+void harness_answer(struct harness *h, const struct harness_reply *reply);
 size_t harness_requests(const struct harness *h);
 const char *harness_request_line(const struct harness *h, size_t i);
 const char *harness_request_body(const struct harness *h, size_t i, size_t *ret_len);
@@ -93,5 +131,10 @@ uint32_t harness_port(const struct harness *h);
 /* One blocking request to it while the loop runs: returns status, body [owned by harness]. */
 int harness_get(struct harness *h, const char *method, const char *path, const char *body,
                 const char **ret_body);
+/* With headers ("Name: value\r\n" each, or NULL) and any bytes as body. 0: cut without an answer.
+ */
+int harness_request(struct harness *h, const char *method, const char *target, const char *headers,
+                    const char *body, size_t body_len, const char **ret_body);
+const char *harness_response_header(struct harness *h, const char *name); /* of the last answer */
 
 #endif
