@@ -1,0 +1,2 @@
+# Libraries the local AWS needs beside the wire library.
+LIBS_local-aws := -ljansson -lsqlite3
