@@ -12,6 +12,7 @@
 #include <kpipe/plugin.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/config/catalog.h"
 
@@ -35,6 +36,8 @@ const struct plugin_info *plugins_at(const struct plugins *plugins, size_t i);
 /* find and each of a catalog; validate is left NULL for core/run to fill. */
 struct catalog plugins_catalog(struct plugins *plugins);
 
+/* Writes one line per problem of a .so, looked at in a child process; returns how many. */
+size_t plugin_problems(const char *so_path, const kp_host *host, FILE *out);
 /* One line of what is wrong with a .so, looked at in a child process; true when it is fine. */
 bool plugin_check(const char *so_path, const kp_host *host, struct error *err);
 
