@@ -164,11 +164,10 @@ static bool make_plugin(struct scaffold *s, const char *dir, struct error *err)
     char *new_code = mem_fmt("%s.c", s->name), *new_test = mem_fmt("%s_test.c", s->name);
     bool ok = false;
 
+    free(s->target);
     s->target = mem_fmt("%s/%s", dir, s->name);
     for (size_t i = 0; i <= strlen(s->name); i++)
         s->ident[i] = s->name[i] == '-' ? '_' : s->name[i];
-    if (!find_places(s, err))
-        goto out;
     if (mkdir(s->target, 0777)) {
         error_sys(err, errno, "cannot make %s", s->target);
         goto out;
@@ -214,7 +213,7 @@ static int run(struct scaffold *s, const char *dir)
                 s->name, MAX_NAME);
         return 2;
     }
-    ok = make_plugin(s, dir, &err);
+    ok = find_places(s, &err) && make_plugin(s, dir, &err);
     if (ok)
         printf("made %s: make there builds %s.so, make test runs its tests\n", s->target, s->name);
     else
