@@ -135,6 +135,14 @@ int harness_get(struct harness *h, const char *method, const char *path, const c
  */
 int harness_request(struct harness *h, const char *method, const char *target, const char *headers,
                     const char *body, size_t body_len, const char **ret_body);
+/* The same in two steps, for answers that wait for something: begin, harness_wait() until the
+ * plugin has submitted, settle, end. Several may be under way. */
+struct harness_exchange;
+struct harness_exchange *harness_request_begin(struct harness *h, const char *method,
+                                               const char *target, const char *headers,
+                                               const char *body, size_t body_len);
+bool harness_request_answered(struct harness_exchange *x);
+int harness_request_end(struct harness *h, struct harness_exchange *x, const char **ret_body);
 const char *harness_response_header(struct harness *h, const char *name); /* of the last answer */
 
 #endif

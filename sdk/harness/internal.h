@@ -208,7 +208,8 @@ struct harness {
     kp_server **servers;
     size_t n_servers, servers_cap;
     char *response; /* [owned] of the last harness_get() */
-    size_t response_head, response_len;
+    size_t response_head;
+    struct harness_exchange *exchanges; /* [owned] requests without an answer yet */
 
     struct harness_counter *counters;
     size_t n_counters, counters_cap;
@@ -280,6 +281,7 @@ void harness_script_fini(struct harness *h);
 
 /* serve.c */
 extern const kp_server_ext harness_server_ext;
+void harness_serve_step(struct harness *h); /* moves the client's bytes */
 void harness_serve_fini(struct harness *h);
 
 #endif

@@ -1,12 +1,11 @@
 /* serve.c - server/1 on the harness's real loop, and the one client that asks it.
  *
  * The server is core/net's own, so what a test sees is what users get. The client
- * is a blocking exchange on one connection; the loop runs while it waits.
+ * uses one connection per request and moves its bytes whenever the loop runs.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,6 @@
 #include "core/base/mem.h"
 #include "core/net/http_server.h"
 #include "sdk/harness/internal.h"
-
-#define EXCHANGE_MS 10000
 
 /* ---- server/1 */
 
@@ -73,19 +70,22 @@ void harness_serve_fini(struct harness *h)
 {
     while (h->n_servers)
         http_server_close(h->servers[--h->n_servers]);
+    for (struct harness_exchange *x = h->exchanges, *next; x; x = next) {
+        next = x->next;
+        exchange_free(x);
+    }
     free(h->servers);
     free(h->response);
 }
 
 /* ---- the client */
 
-struct exchange {
-    struct harness *h;
+struct harness_exchange {
+    struct harness_exchange *next;
     int fd;
-    const char *out;
-    size_t out_len, sent;
-    size_t len, cap;
-    int64_t end_ms;
+    char *out, *in; /* [owned] */
+    size_t out_len, sent, len, cap;
+    bool closed; /* by the server: the answer is complete */
 };
 
 static int connect_to(uint32_t port)
@@ -99,33 +99,72 @@ static int connect_to(uint32_t port)
     return fd;
 }
 
-/* Moves bytes both ways once; false when the server has closed the connection. */
-static bool exchange_step(struct exchange *x)
+/* Moves what can be moved now, in both directions. */
+static void exchange_step(struct harness_exchange *x)
 {
-    struct harness *h = x->h;
-    ssize_t n;
+    ssize_t n = 1;
 
-    if (x->sent < x->out_len) {
+    while (x->sent < x->out_len && n > 0) {
         n = send(x->fd, x->out + x->sent, x->out_len - x->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n > 0)
             x->sent += (size_t)n;
     }
-    if (x->cap - x->len < 65536)
-        h->response = mem_grow(h->response, (x->cap = x->cap * 2 + 131072) + 1);
-    n = recv(x->fd, h->response + x->len, x->cap - x->len, MSG_DONTWAIT);
-    if (n > 0)
-        x->len += (size_t)n;
-    h->response[x->len] = '\0';
-    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+    do {
+        if (x->cap - x->len < 65536)
+            x->in = mem_grow(x->in, (x->cap = x->cap * 2 + 131072) + 1);
+        n = recv(x->fd, x->in + x->len, x->cap - x->len, MSG_DONTWAIT);
+        if (n > 0)
+            x->len += (size_t)n;
+    } while (n > 0);
+    x->in[x->len] = '\0';
+    x->closed = n == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-static void exchange_run(struct exchange *x)
+void harness_serve_step(struct harness *h)
 {
-    while (exchange_step(x)) {
-        if (harness_real_ms() > x->end_ms)
-            harness_die("no answer within %d s", EXCHANGE_MS / 1000);
-        harness_loop_wait(x->h, 1);
-    }
+    for (struct harness_exchange *x = h->exchanges; x; x = x->next)
+        if (!x->closed)
+            exchange_step(x);
+}
+
+static void exchange_free(struct harness_exchange *x)
+{
+    close(x->fd);
+    free(x->out);
+    free(x->in);
+    free(x);
+}
+
+struct harness_exchange *harness_request_begin(struct harness *h, const char *method,
+                                               const char *target, const char *headers,
+                                               const char *body, size_t body_len)
+{
+    struct harness_exchange *x = mem_new(sizeof *x);
+    size_t head_len;
+
+    x->out = mem_fmt("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                     "Content-Length: %zu\r\n%s\r\n",
+                     method, target, body_len, headers ? headers : "");
+    head_len = strlen(x->out);
+    x->out = mem_grow(x->out, head_len + body_len + 1);
+    x->out_len = head_len + body_len;
+    if (body_len)
+        memcpy(x->out + head_len, body, body_len);
+    x->fd = connect_to(harness_port(h));
+    x->next = h->exchanges;
+    h->exchanges = x;
+    exchange_step(x);
+    return x;
+}
+
+bool harness_request_answered(struct harness_exchange *x)
+{
+    return x->closed;
+}
+
+static bool is_answered(void *arg)
+{
+    return harness_request_answered(arg);
 }
 
 /* The body of a chunked answer moves together in place. */
@@ -146,34 +185,37 @@ static void unchunk(char *body)
     *to = '\0';
 }
 
-int harness_request(struct harness *h, const char *method, const char *target, const char *headers,
-                    const char *body, size_t body_len, const char **ret_body)
+int harness_request_end(struct harness *h, struct harness_exchange *x, const char **ret_body)
 {
-    char *head = mem_fmt("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-                         "Content-Length: %zu\r\n%s\r\n",
-                         method, target, body_len, headers ? headers : "");
-    size_t head_len = strlen(head);
-    char *out = mem_grow(head, head_len + body_len + 1); /* head: moved */
-    struct exchange x = {.h = h, .out = out, .out_len = head_len + body_len};
-    char *end;
+    struct harness_exchange **link = &h->exchanges;
     const char *coding;
+    char *end;
+    size_t len = 0;
 
-    if (body_len)
-        memcpy(out + head_len, body, body_len);
-    x.fd = connect_to(harness_port(h));
-    x.end_ms = harness_real_ms() + EXCHANGE_MS;
-    exchange_run(&x);
-    close(x.fd);
-    free(out);
+    harness_wait(h, is_answered, x);
+    while (*link != x)
+        link = &(*link)->next;
+    *link = x->next;
+    free(h->response);
+    h->response = x->in; /* moved */
+    len = x->len;
+    x->in = NULL;
+    exchange_free(x);
     end = strstr(h->response, "\r\n\r\n");
-    h->response_head = end ? (size_t)(end - h->response) + 4 : x.len;
-    h->response_len = x.len - h->response_head;
+    h->response_head = end ? (size_t)(end - h->response) + 4 : len;
     coding = harness_response_header(h, "transfer-encoding");
     if (coding && !strcasecmp(coding, "chunked"))
         unchunk(h->response + h->response_head);
     if (ret_body)
         *ret_body = h->response + h->response_head;
-    return x.len > 12 && !strncmp(h->response, "HTTP/1.1 ", 9) ? atoi(h->response + 9) : 0;
+    return len > 12 && !strncmp(h->response, "HTTP/1.1 ", 9) ? atoi(h->response + 9) : 0;
+}
+
+int harness_request(struct harness *h, const char *method, const char *target, const char *headers,
+                    const char *body, size_t body_len, const char **ret_body)
+{
+    return harness_request_end(h, harness_request_begin(h, method, target, headers, body, body_len),
+                               ret_body);
 }
 
 int harness_get(struct harness *h, const char *method, const char *path, const char *body,

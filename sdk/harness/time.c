@@ -151,6 +151,7 @@ void harness_loop_wait(struct harness *h, int timeout_ms)
         timeout_ms = loop_ms;
     poll(&fd, 1, timeout_ms);
     uv_run(&h->loop, UV_RUN_NOWAIT);
+    harness_serve_step(h);
     harness_pump(h);
 }
 
@@ -162,7 +163,7 @@ void harness_wait(struct harness *h, bool (*fn)(void *arg), void *arg)
     while (!fn(arg)) {
         if (harness_real_ms() > end)
             harness_die("waited %d s in vain", WAIT_MS / 1000);
-        harness_loop_wait(h, 20);
+        harness_loop_wait(h, h->exchanges ? 1 : 20);
     }
 }
 
