@@ -66,18 +66,6 @@ uint32_t harness_port(const struct harness *h)
     return h->n_servers ? http_server_port(h->servers[0]) : 0;
 }
 
-void harness_serve_fini(struct harness *h)
-{
-    while (h->n_servers)
-        http_server_close(h->servers[--h->n_servers]);
-    for (struct harness_exchange *x = h->exchanges, *next; x; x = next) {
-        next = x->next;
-        exchange_free(x);
-    }
-    free(h->servers);
-    free(h->response);
-}
-
 /* ---- the client */
 
 struct harness_exchange {
@@ -242,4 +230,16 @@ const char *harness_response_header(struct harness *h, const char *name)
         line = strstr(line, "\r\n");
     }
     return NULL;
+}
+
+void harness_serve_fini(struct harness *h)
+{
+    while (h->n_servers)
+        http_server_close(h->servers[--h->n_servers]);
+    for (struct harness_exchange *x = h->exchanges, *next; x; x = next) {
+        next = x->next;
+        exchange_free(x);
+    }
+    free(h->servers);
+    free(h->response);
 }
