@@ -4,16 +4,11 @@
 
 #include <kpipe/plugin.h>
 
+#include "sdk/wire/slice.h"
+
 extern const kp_element basic_lua, basic_filter, basic_meter;
 extern const kp_element basic_file_source, basic_generate, basic_list;
 extern const kp_element basic_file_sink, basic_stdout, basic_null, basic_collect;
-
-/* Appends what a batch is worth to `out`; false: out of memory. */
-struct basic_buffer {
-    char *data; /* [owned] */
-    size_t len, cap;
-};
-bool basic_put(struct basic_buffer *out, const char *data, size_t len);
 
 /* A group commit: the batches that come while one group is being written make the next group.
  * Zeroed memory is a closed writer. Threads: [worker]; the writing itself runs on the pool. */
@@ -23,7 +18,7 @@ struct basic_writer {
     const char *path; /* [borrowed] for messages */
     int fd;
     bool sync, is_open;
-    bool (*format)(struct basic_buffer *out, const kp_record *record, const kp_batch *b);
+    void (*format)(struct kpw_buf *out, const kp_record *record, const kp_batch *b);
     struct basic_group *waiting, *writing; /* [owned] */
 };
 

@@ -478,7 +478,7 @@ TEST(collect_writes_all_that_is_known_as_json)
 
     harness_feed_records(h, "lane", in, 3);
     EQ_INT(harness_count(h, KP_DELIVERED), 3);
-    EQ_STR(read_text(path), "{\"data\":\"say \\\"hi\\\"\\u000a\",\"key\":\"k\",\"sequence\":\"1\","
+    EQ_STR(read_text(path), "{\"data\":\"say \\\"hi\\\"\\n\",\"key\":\"k\",\"sequence\":\"1\","
                             "\"type\":\"text/plain\",\"lane\":\"lane\"}\n"
                             "{\"data_base64\":\"/wAB\",\"sequence\":\"2\",\"lane\":\"lane\"}\n"
                             "{\"data\":\"bad\",\"sequence\":\"3\",\"lane\":\"lane\","

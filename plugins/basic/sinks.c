@@ -1,12 +1,11 @@
 /* sinks.c - sinks file, stdout, null and collect. */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugins/basic/basic.h"
 #include "sdk/wire/base64.h"
+#include "sdk/wire/json.h"
 
 /* ---- file */
 
@@ -113,108 +112,60 @@ const kp_element basic_null = {
 
 /* ---- collect */
 
-/* Bytes of the UTF-8 character at data, 0 when there is none. */
-static size_t character(const unsigned char *data, size_t len)
+/* "data", or "data_base64" when the bytes are no text: JSON could not give them back. */
+static void put_data(struct kpw_buf *out, const kp_record *record)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = data[0] < 0x80 ? 1 : data[0] >> 5 == 6 ? 2 : data[0] >> 4 == 14 ? 3 : 4;
-    uint32_t code = n == 1 ? data[0] : data[0] & (0x7fu >> n);
+    size_t start = out->len, len;
+    char *at;
 
-    if (n > len || (n == 4 && data[0] >> 3 != 30))
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if (data[i] >> 6 != 2)
-            return 0;
-        code = code << 6 | (data[i] & 0x3fu);
+    kpw_json_put_member(out, "data", record->data, record->data_len);
+    if (out->failed)
+        return;
+    at = out->ptr + start + strlen("\"data\":\"");
+    len = kpw_json_unescape_to(kpw_slice(at, out->len - (size_t)(at - out->ptr) - 1), at);
+    if (len == record->data_len && (!len || !memcmp(at, record->data, len))) {
+        out->len = start; /* reading back was done in place: write it once more */
+        kpw_json_put_member(out, "data", record->data, record->data_len);
+        return;
     }
-    return code < least[n] || code > 0x10ffff || code >> 11 == 27 ? 0 : n;
+    out->len = start;
+    kpw_json_put_key(out, "data_base64");
+    kpw_buf_putc(out, '"');
+    kpw_base64_put(out, record->data, record->data_len);
+    kpw_buf_putc(out, '"');
 }
 
-static bool is_utf8(const char *data, size_t len)
+static void put_slice(struct kpw_buf *out, const char *name, kp_slice value)
 {
-    for (size_t i = 0, n; i < len; i += n) {
-        n = character((const unsigned char *)data + i, len - i);
-        if (!n)
-            return false;
-    }
-    return true;
+    if (value.len)
+        kpw_json_put_member(out, name, value.ptr, value.len);
 }
 
-static bool put_text(struct basic_buffer *out, const char *text)
+static void put_failure(struct kpw_buf *out, const kp_failure *failure)
 {
-    return basic_put(out, text, strlen(text));
+    kpw_json_put_key(out, "failure");
+    kpw_buf_putc(out, '{');
+    kpw_json_put_member_int(out, "attempts", failure->attempts);
+    put_slice(out, "stage", failure->stage);
+    put_slice(out, "condition", failure->condition);
+    put_slice(out, "reason", failure->reason);
+    put_slice(out, "detail", failure->detail);
+    put_slice(out, "lane", failure->lane);
+    kpw_buf_putc(out, '}');
 }
 
-static bool put_string(struct basic_buffer *out, const char *data, size_t len)
+static void format_json(struct kpw_buf *out, const kp_record *record, const kp_batch *b)
 {
-    bool ok = basic_put(out, "\"", 1);
-    char escape[8];
-
-    for (size_t i = 0; i < len && ok; i++) {
-        unsigned char c = (unsigned char)data[i];
-
-        if (c == '"' || c == '\\')
-            snprintf(escape, sizeof escape, "\\%c", c);
-        else if (c < 0x20)
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-        else
-            snprintf(escape, sizeof escape, "%c", c);
-        ok = put_text(out, escape);
-    }
-    return ok && basic_put(out, "\"", 1);
-}
-
-static bool put_base64(struct basic_buffer *out, const char *data, size_t len)
-{
-    size_t room = kpw_base64_encoded_len(len);
-
-    if (!basic_put(out, "\"", 1))
-        return false;
-    while (out->cap - out->len < room + 1) { /* grows the buffer without filling it */
-        size_t was = out->len;
-
-        if (!basic_put(out, data, len) || !basic_put(out, data, len) || !basic_put(out, "1234", 4))
-            return false;
-        out->len = was;
-    }
-    out->len += kpw_base64_encode(data, len, out->data + out->len);
-    return basic_put(out, "\"", 1);
-}
-
-static bool put_member(struct basic_buffer *out, const char *name, kp_slice value)
-{
-    if (!value.len)
-        return true;
-    return put_text(out, ",\"") && put_text(out, name) && put_text(out, "\":") &&
-           put_string(out, value.ptr, value.len);
-}
-
-static bool put_failure(struct basic_buffer *out, const kp_failure *failure)
-{
-    char attempts[64];
-
-    snprintf(attempts, sizeof attempts, ",\"failure\":{\"attempts\":%u", failure->attempts);
-    return put_text(out, attempts) && put_member(out, "stage", failure->stage) &&
-           put_member(out, "condition", failure->condition) &&
-           put_member(out, "reason", failure->reason) &&
-           put_member(out, "detail", failure->detail) && put_member(out, "lane", failure->lane) &&
-           put_text(out, "}");
-}
-
-static bool format_json(struct basic_buffer *out, const kp_record *record, const kp_batch *b)
-{
-    bool text = is_utf8(record->data, record->data_len);
-    kp_slice type = {record->type, record->type ? strlen(record->type) : 0};
-    bool ok = put_text(out, text ? "{\"data\":" : "{\"data_base64\":");
-
-    ok = ok && (text ? put_string(out, record->data, record->data_len)
-                     : put_base64(out, record->data, record->data_len));
-    ok = ok && put_member(out, "key", (kp_slice){record->key, record->key_len}) &&
-         put_member(out, "sequence", (kp_slice){record->sequence, record->sequence_len}) &&
-         put_member(out, "type", type) && put_member(out, "lane", b->lane_name);
-    if (ok && record->failure)
-        ok = put_failure(out, record->failure);
-    return ok && put_text(out, "}\n");
+    kpw_buf_putc(out, '{');
+    put_data(out, record);
+    put_slice(out, "key", (kp_slice){record->key, record->key_len});
+    put_slice(out, "sequence", (kp_slice){record->sequence, record->sequence_len});
+    if (record->type)
+        kpw_json_put_member_cstr(out, "type", record->type);
+    put_slice(out, "lane", b->lane_name);
+    if (record->failure)
+        put_failure(out, record->failure);
+    kpw_buf_puts(out, "}\n");
 }
 
 static kp_status collect_open(kp_node *node, const void *config, void *state)

@@ -24,26 +24,6 @@ struct basic_group {
     int error; /* errno of the write, 0: all is well */
 };
 
-bool basic_put(struct basic_buffer *out, const char *data, size_t len)
-{
-    if (out->cap - out->len < len) {
-        size_t cap = out->cap ? out->cap * 2 : WRITE_BYTES + 4096;
-        char *grown;
-
-        while (cap - out->len < len)
-            cap *= 2;
-        grown = realloc(out->data, cap);
-        if (!grown)
-            return false;
-        out->data = grown;
-        out->cap = cap;
-    }
-    if (len)
-        memcpy(out->data + out->len, data, len);
-    out->len += len;
-    return true;
-}
-
 /* ---- on the pool */
 
 static int write_all(int fd, const char *data, size_t len)
@@ -65,16 +45,17 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-static int write_batch(struct basic_writer *w, struct basic_buffer *out, const kp_batch *b)
+static int write_batch(struct basic_writer *w, struct kpw_buf *out, const kp_batch *b)
 {
     int error = 0;
 
     for (uint32_t i = 0; i < b->count && !error; i++) {
-        if (!w->format(out, kp_at(b, i), b))
+        w->format(out, kp_at(b, i), b);
+        if (out->failed)
             error = ENOMEM;
-        if (!error && out->len >= WRITE_BYTES) {
-            error = write_all(w->fd, out->data, out->len);
-            out->len = 0;
+        else if (out->len >= WRITE_BYTES) {
+            error = write_all(w->fd, out->ptr, out->len);
+            kpw_buf_clear(out);
         }
     }
     return error;
@@ -91,18 +72,18 @@ static void write_group(void *arg)
 {
     struct basic_group *group = arg;
     struct basic_writer *w = group->w;
-    struct basic_buffer out = {0};
+    struct kpw_buf out = KPW_BUF_INIT;
     off_t start = lseek(w->fd, 0, SEEK_END);
 
     for (size_t i = 0; i < group->n && !group->error; i++)
         group->error = write_batch(w, &out, group->batches[i]);
     if (!group->error)
-        group->error = write_all(w->fd, out.data, out.len);
+        group->error = write_all(w->fd, out.ptr, out.len);
     if (!group->error && w->sync)
         group->error = sync_fd(w->fd);
     if (group->error && start >= 0 && ftruncate(w->fd, start))
         start = -1; /* no regular file: what is out is out */
-    free(out.data);
+    kpw_buf_fini(&out);
 }
 
 /* ---- on the worker */
@@ -176,10 +157,11 @@ kp_status basic_writer_add(struct basic_writer *w, kp_batch *b)
     return KP_OK;
 }
 
-static bool format_line(struct basic_buffer *out, const kp_record *record, const kp_batch *b)
+static void format_line(struct kpw_buf *out, const kp_record *record, const kp_batch *b)
 {
     (void)b;
-    return basic_put(out, record->data, record->data_len) && basic_put(out, "\n", 1);
+    kpw_buf_append(out, record->data, record->data_len);
+    kpw_buf_putc(out, '\n');
 }
 
 void basic_writer_init(struct basic_writer *w, kp_node *node, const char *path, int fd, bool sync)
