@@ -35,6 +35,8 @@ static kp_status redact_process(kp_node *node, void *state, kp_batch *b)
     size_t mask_len = strlen(me->config->mask);
 
     b = kp->writable(b);
+    if (!b)
+        return kp->fail(node, "out of memory");
     for (uint32_t i = 0; i < b->count; i++) {
         kp_slice json = {kp_at(b, i)->data, kp_at(b, i)->data_len}, found;
         char *out, *at;
