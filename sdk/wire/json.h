@@ -103,8 +103,8 @@ void kpw_json_put_string(struct kpw_buf *buf, const void *ptr, size_t len);
 void kpw_json_put_cstr(struct kpw_buf *buf, const char *s);
 void kpw_json_put_int(struct kpw_buf *buf, int64_t n);
 void kpw_json_put_uint(struct kpw_buf *buf, uint64_t n);
-/* The shortest digits that read back as the same double (1e21 style from 1e21 and below 1e-6);
- * NaN and infinities, which JSON does not have, become null. */
+/* The fewest digits that read back as the same double; integers below 2^53 without exponent. NaN
+ * and infinities, which JSON does not have, become null. The locale does not matter. */
 void kpw_json_put_double(struct kpw_buf *buf, double n);
 void kpw_json_put_bool(struct kpw_buf *buf, bool b);
 /* "name": with the comma in front unless the buffer ends with '{', '[' or is empty. */
