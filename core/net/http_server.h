@@ -4,6 +4,11 @@
  * lengths, obs-fold, bare LF, bad characters) is refused with 400 and the
  * connection closed: RFC 9112, and lambda-apigw section 6 of the specification.
  *
+ * An exchange holds its connection's memory until it is answered or aborted, also
+ * when the peer or the server has gone: each must be, once.
+ * A request that takes longer than read_timeout is answered 408; a connection
+ * without one for idle_timeout is closed without a word. SIGPIPE must be ignored.
+ *
  * Owned by: a worker.   Threads: its worker only.
  */
 #ifndef KPIPE_NET_HTTP_SERVER_H
@@ -17,9 +22,10 @@ struct error;
 kp_server *http_server_listen(uv_loop_t *loop, kp_node *node, const kp_server_config *config,
                               kp_server_fn fn, void *arg, struct error *err);
 uint32_t http_server_port(const kp_server *server);
+kp_node *http_server_node(const kp_server *server); /* as given to http_server_listen() */
 void http_server_respond(kp_exchange *exchange, int status, const kp_http_header *headers,
                          size_t n_headers, kp_slice body, kp_slab *keep);
-void http_server_abort(kp_exchange *exchange);
+void http_server_abort(kp_exchange *exchange); /* what came before it is still sent */
 void http_server_stop(kp_server *server);
 void http_server_close(kp_server *server); /* NULL is fine; the loop must run once more */
 
