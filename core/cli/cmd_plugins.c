@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/base/error.h"
-#include "core/base/mem.h"
+#include "core/base/suggest.h"
 #include "core/cli/cli.h"
 #include "core/config/catalog.h"
 #include "core/plugin/describe.h"
@@ -20,61 +20,168 @@
 static const char usage[] =
     "usage: kpipe plugins [NAME] [--json]\n"
     "\n"
-    "Lists every stage the installed plugins bring, or the options of the stage NAME.\n"
+    "Lists every stage the installed plugins bring, or the options of the stage NAME, or of all\n"
+    "stages of the plugin NAME.\n"
     "Plugins are looked for in $KPIPE_PLUGINS (folders with ':' between), else in \"plugins\"\n"
     "beside the program, else in ../lib/kpipe/plugins.\n";
 
 struct listing {
-    const char *name; /* NULL: all */
+    const char *name;        /* NULL: all */
+    const kp_plugin *plugin; /* NAME is this plugin and no stage; else NULL */
     size_t n;
     json_t *json; /* [owned] an array; NULL: text */
 };
 
+/* ---- what NAME means */
+
+static bool brings(const kp_plugin *plugin, const kp_element *element)
+{
+    for (size_t i = 0; plugin->elements[i]; i++)
+        if (plugin->elements[i] == element)
+            return true;
+    return false;
+}
+
+static bool is_asked_for(const struct listing *listing, const kp_element *element)
+{
+    if (listing->plugin)
+        return brings(listing->plugin, element);
+    return !listing->name || !strcmp(listing->name, element->name);
+}
+
+static void count_element(void *arg, const kp_element *element)
+{
+    struct listing *listing = arg;
+
+    listing->n += is_asked_for(listing, element);
+}
+
+/* A stage goes before a plugin of the same name. */
+static void find_plugin(const struct plugins *plugins, const struct catalog *catalog,
+                        struct listing *listing)
+{
+    catalog->each(catalog->arg, count_element, listing);
+    for (size_t i = 0; !listing->n && i < plugins_count(plugins); i++) {
+        const kp_plugin *plugin = plugins_at(plugins, i)->plugin;
+
+        if (plugin && !strcmp(plugin->name, listing->name))
+            listing->plugin = plugin;
+    }
+    listing->n = 0;
+}
+
+static void suggest_element(void *arg, const kp_element *element)
+{
+    suggest_try(arg, element->name);
+}
+
+static int say_unknown(const struct catalog *catalog, const char *name)
+{
+    struct suggest suggest = suggest_for(name);
+    struct error err = ERROR_INIT;
+
+    catalog->each(catalog->arg, suggest_element, &suggest);
+    catalog->find(catalog->arg, KP_SINK, name, &err); /* a refused plugin may be the reason */
+    fprintf(stderr, "kpipe: no plugin brings \"%s\"", name);
+    if (suggest_best(&suggest))
+        fprintf(stderr, ", did you mean \"%s\"?", suggest_best(&suggest));
+    fprintf(stderr, "%s%s\n", *err.text ? "; " : "", err.text);
+    return EXIT_CONFIG;
+}
+
 /* ---- as text */
 
-static const char *default_of(const kp_option *row)
+#define TYPE_MAX  30 /* a longer range or list of choices gets a line of its own */
+#define TEXT_SIZE 200
+
+struct widths {
+    size_t name, type, dflt;
+};
+
+/* A default as it would be written in the file: control characters escaped. */
+static const char *default_of(const kp_option *row, char *out, size_t size)
 {
-    return row->dflt == KP_REQUIRED ? "required" : *row->dflt ? row->dflt : "-";
-}
+    size_t n = 0;
 
-static size_t widest(const kp_option *rows, size_t indent)
-{
-    size_t width = 0;
-
-    for (; rows->name; rows++) {
-        size_t len = indent + strlen(rows->name);
-        size_t inner = rows->type == KP_T_GROUP ? widest(rows->rows, indent + 2) : 0;
-
-        width = len > width ? len : width;
-        width = inner > width ? inner : width;
+    if (row->dflt == KP_REQUIRED || !*row->dflt)
+        return row->dflt == KP_REQUIRED ? "required" : "-";
+    for (const char *at = row->dflt; *at && n + 3 < size; at++) {
+        if (*at == '\n' || *at == '\t' || *at == '\r')
+            out[n++] = '\\';
+        out[n++] = *at == '\n' ? 'n' : *at == '\t' ? 't' : *at == '\r' ? 'r' : *at;
     }
-    return width;
+    out[n] = '\0';
+    return out;
 }
 
-static void print_rows(const kp_option *rows, size_t indent, size_t width)
+/* "int 1..64", "a|b|c". */
+static bool is_long(const kp_option *row)
 {
+    return row->check && strlen(row->check) + strlen(describe_type(row->type)) > TYPE_MAX;
+}
+
+static const char *type_of(const kp_option *row, char *out, size_t size)
+{
+    const char *type = describe_type(row->type);
+
+    if (!row->check || is_long(row))
+        snprintf(out, size, "%s", type);
+    else if (row->type == KP_T_ENUM)
+        snprintf(out, size, "%s", row->check);
+    else
+        snprintf(out, size, "%s %s", type, row->check);
+    return out;
+}
+
+static void grow(size_t *width, size_t len)
+{
+    if (len > *width)
+        *width = len;
+}
+
+static void measure(const kp_option *rows, size_t indent, struct widths *widths)
+{
+    char text[TEXT_SIZE];
+
     for (; rows->name; rows++) {
-        printf("  %*s%-*s  %-8s  %-12s  %s\n", (int)indent, "", (int)(width - indent), rows->name,
-               describe_type(rows->type), default_of(rows), rows->help);
-        if (rows->check)
-            printf("  %*s  %8s  %12s  %s\n", (int)width, "", "", "", rows->check);
+        grow(&widths->name, indent + strlen(rows->name));
+        grow(&widths->type, strlen(type_of(rows, text, sizeof text)));
+        grow(&widths->dflt, strlen(default_of(rows, text, sizeof text)));
         if (rows->type == KP_T_GROUP)
-            print_rows(rows->rows, indent + 2, width);
+            measure(rows->rows, indent + 2, widths);
+    }
+}
+
+static void print_rows(const kp_option *rows, size_t indent, const struct widths *widths)
+{
+    char type[TEXT_SIZE], dflt[TEXT_SIZE];
+
+    for (; rows->name; rows++) {
+        printf("  %*s%-*s  %-*s  %-*s  %s\n", (int)indent, "", (int)(widths->name - indent),
+               rows->name, (int)widths->type, type_of(rows, type, sizeof type), (int)widths->dflt,
+               default_of(rows, dflt, sizeof dflt), rows->help);
+        if (is_long(rows))
+            printf("  %*s  %s\n", (int)widths->name, "", rows->check);
+        if (rows->type == KP_T_GROUP)
+            print_rows(rows->rows, indent + 2, widths);
     }
 }
 
 static void print_options(const kp_element *element)
 {
-    size_t width = widest(element->options, 0);
+    bool is_word = !strchr(element->name, '-'); /* else Lua needs the brackets */
+    struct widths widths = {strlen("OPTION"), strlen("TYPE"), strlen("DEFAULT")};
 
-    printf("k.%s[\"%s\"] - %s\n", describe_kind(element->kind), element->name, element->help);
+    printf(is_word ? "k.%s.%s - %s\n" : "k.%s[\"%s\"] - %s\n", describe_kind(element->kind),
+           element->name, element->help);
     if (!element->options->name) {
         printf("  no options\n");
         return;
     }
-    width = width < 6 ? 6 : width;
-    printf("  %-*s  %-8s  %-12s  %s\n", (int)width, "OPTION", "TYPE", "DEFAULT", "MEANING, RANGE");
-    print_rows(element->options, 0, width);
+    measure(element->options, 0, &widths);
+    printf("  %-*s  %-*s  %-*s  %s\n", (int)widths.name, "OPTION", (int)widths.type, "TYPE",
+           (int)widths.dflt, "DEFAULT", "MEANING");
+    print_rows(element->options, 0, &widths);
 }
 
 /* ---- as JSON */
@@ -109,7 +216,7 @@ static void list_element(void *arg, const kp_element *element)
     struct listing *listing = arg;
     json_t *entry;
 
-    if (listing->name && strcmp(listing->name, element->name))
+    if (!is_asked_for(listing, element))
         return;
     listing->n++;
     if (listing->json) {
@@ -156,20 +263,16 @@ static int print_json(const struct plugins *plugins, struct listing *listing)
 static int list(const struct plugins *plugins, const struct catalog *catalog,
                 struct listing *listing)
 {
-    struct error err = ERROR_INIT;
-
+    if (listing->name)
+        find_plugin(plugins, catalog, listing);
     if (!listing->name && !listing->json)
         printf("%-22s %-12s %s\n", "NAME", "KIND", "MEANING");
     catalog->each(catalog->arg, list_element, listing);
     if (listing->json && (listing->n || !listing->name))
         return print_json(plugins, listing);
     json_decref(listing->json);
-    if (listing->name && !listing->n) {
-        catalog->find(catalog->arg, KP_SINK, listing->name, &err);
-        fprintf(stderr, "kpipe: no plugin brings \"%s\"%s%s\n", listing->name,
-                *err.text ? "; " : "", err.text);
-        return 2;
-    }
+    if (listing->name && !listing->n)
+        return say_unknown(catalog, listing->name);
     if (!listing->name)
         list_refused(plugins, NULL);
     return 0;

@@ -62,6 +62,8 @@ struct batch {
     kp_lane *mixed_lane; /* lane to use when records of several lanes meet */
     uint32_t attempts;   /* deliveries already tried at this hop */
     uint64_t bytes;      /* payload bytes when it was passed on, for counters */
+    uint64_t order;      /* of its first giving at this hop */
+    int64_t due_ms;      /* not to be given again before, monotonic */
     struct batch *next;  /* in a queue */
 };
 
@@ -107,6 +109,9 @@ void batch_settle(kp_batch *b, uint32_t i, enum end how, const kp_slice *reason,
 void batch_compact(kp_batch *b);
 /* Gives record i a ticket; the old one, if any, is forgotten. */
 void batch_set_ticket(kp_batch *b, uint32_t i, struct origin *origin, uint32_t index);
+
+/* A copy in one piece, its texts behind it. [owned by caller, free()] */
+kp_receipt *receipt_copy(const kp_receipt *receipt);
 
 kp_group *group_new(void);
 void group_take(kp_group *g, kp_batch *b, uint32_t i);

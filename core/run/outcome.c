@@ -62,23 +62,29 @@ static void put_slice(kp_slice *slice, char **at)
     *at += slice->len;
 }
 
+kp_receipt *receipt_copy(const kp_receipt *receipt)
+{
+    kp_receipt *copy = mem_new(sizeof *copy + receipt->shard.len + receipt->sequence.len +
+                               receipt->body.len + receipt->body_type.len);
+    char *at = (char *)(copy + 1);
+
+    *copy = *receipt;
+    put_slice(&copy->shard, &at);
+    put_slice(&copy->sequence, &at);
+    put_slice(&copy->body, &at);
+    put_slice(&copy->body_type, &at);
+    return copy;
+}
+
 void batch_deliver(kp_batch *b, uint32_t i, const kp_receipt *receipt)
 {
     struct mark *mark;
-    char *at;
 
     if (!set_outcome(b, i, KP_DELIVERED) || !receipt)
         return;
     mark = mark_for(b, i);
     free(mark->receipt);
-    mark->receipt = mem_new(sizeof *receipt + receipt->shard.len + receipt->sequence.len +
-                            receipt->body.len + receipt->body_type.len);
-    *mark->receipt = *receipt;
-    at = (char *)(mark->receipt + 1);
-    put_slice(&mark->receipt->shard, &at);
-    put_slice(&mark->receipt->sequence, &at);
-    put_slice(&mark->receipt->body, &at);
-    put_slice(&mark->receipt->body_type, &at);
+    mark->receipt = receipt_copy(receipt);
 }
 
 void batch_deliver_all(kp_batch *b)

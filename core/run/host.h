@@ -1,0 +1,128 @@
+/* host.h - a running pipeline: workers, flows, services, leases, and how it all ends.
+ *
+ * host_run() starts the embedded AWS (unless the real one is meant), makes
+ * missing resources, loads the leases, opens and starts the flows, waits for the
+ * end, drains, writes the last checkpoints and closes everything.
+ *
+ * Threads: main, where nothing else is said; `stats` functions any.
+ */
+#ifndef KPIPE_RUN_HOST_H
+#define KPIPE_RUN_HOST_H
+
+#include <kpipe/plugin.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/base/budget.h"
+#include "core/base/error.h"
+#include "core/config/catalog.h"
+#include "core/run/inbox.h"
+#include "core/run/until.h"
+#include "core/run/worker.h"
+
+struct aws_client;
+struct aws_config;
+struct http_client;
+struct leases;
+struct lease_row;
+struct plan;
+struct plugins;
+struct service;
+
+enum { HOST_SIGNALS = 2 };
+
+struct host_options {
+    const struct plan *plan;       /* [borrowed] */
+    const struct catalog *catalog; /* [borrowed] */
+    uint32_t n_workers;            /* 0: one per core */
+    int64_t memory_bytes;          /* of all record memory; 0: 256 MiB */
+    const char *local_dir;         /* of the embedded AWS; NULL: the real one */
+    const char *local_listen;      /* NULL: a free port of 127.0.0.1 */
+    const char *local_durability;  /* NULL: its default */
+    bool no_limits, verify_signatures;
+    int64_t drain_ms; /* 0: 30 s */
+    struct until_goal until;
+    /* Called once a second while flows run, and once more at the end. */
+    void (*progress)(struct host *host, void *arg);
+    void *arg;
+};
+
+enum host_end {
+    HOST_DONE = 0, /* the goal was reached, or a stop was asked for and all is settled */
+    HOST_FAILED,   /* host_failure() says why */
+    HOST_DEADLINE, /* the drain deadline came first */
+    HOST_KILLED,   /* a second signal */
+};
+
+struct host {
+    struct host_options options;
+    uv_loop_t loop; /* main's */
+    struct inbox inbox;
+    uv_timer_t tick;
+    uv_signal_t signals[HOST_SIGNALS];
+    struct worker *workers; /* [owned] */
+    uint32_t n_workers;
+    struct budget budget;
+    struct budget *flow_budgets; /* [owned] one per flow */
+    struct service *local;       /* [owned] */
+    struct aws_config *aws_config;
+    struct http_client *http; /* main's */
+    struct aws_client *aws;   /* main's */
+    struct leases *leases;
+    const kp_resource *const *resources;
+    struct until until;
+    unsigned n_signals;
+    pthread_mutex_t lock;
+    char *failure; /* [owned] guarded by lock: the first one */
+    _Atomic bool has_failed;
+    int64_t started_ms, ended_ms, published_ms, progress_ms; /* monotonic */
+};
+
+/* Runs the pipeline to its end. */
+enum host_end host_run(struct host *host, const struct host_options *options);
+const char *host_failure(struct host *host); /* NULL: none [borrowed from host] */
+void host_free(struct host *host);
+
+/* ---- for looking [any] */
+
+struct stage_stats {
+    const char *stage; /* [borrowed from the plan] */
+    kp_kind kind;
+    uint64_t read, read_bytes, passed, delivered, filtered, dead_lettered, retried, unsettled;
+};
+
+/* Sums over all workers. node == the flow's n_nodes: on_failure. */
+void host_stage_stats(const struct host *host, size_t flow, size_t node, struct stage_stats *ret);
+/* Records of a flow that were read and have not ended. */
+uint64_t host_open_records(const struct host *host, size_t flow);
+double host_seconds(const struct host *host);        /* since the flows started */
+const char *host_local_url(const struct host *host); /* NULL with the real AWS */
+
+/* ---- for commands that need no pipeline */
+
+/* The table handed to plugins; a constant of the program. */
+const kp_host *host_table(void);
+/* The plugins' catalog with validate() filled in. */
+struct catalog host_catalog(struct plugins *plugins);
+/* `kpipe local`: runs the embedded AWS until a signal comes; ready(url) is called once. */
+enum host_end host_run_service(struct host *host, const struct host_options *options,
+                               void (*ready)(const char *url));
+/* `kpipe provision synth`: runs the provisioner with an action and ends. */
+enum host_end host_provision(struct host *host, const struct host_options *options,
+                             const char *action);
+
+/* ---- for core/run */
+
+struct flow *host_flow(struct host *host, uint32_t flow, uint32_t worker); /* [any] */
+struct budget *host_budget(struct host *host);
+struct aws_config *host_aws_config(struct host *host);
+void host_info(struct host *host, kp_info *ret);
+void host_failed(struct host *host, const kp_node *node); /* [any] */
+/* The lease row of a source's lane, NULL when it keeps none. [worker] */
+struct lease_row *host_lease_row(kp_node *node, const char *lane, kp_position *ret_start);
+/* Something happened that main may wait for. [any] */
+void host_nudge(struct host *host);
+
+#endif

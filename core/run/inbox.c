@@ -1,0 +1,64 @@
+/* inbox.c - see inbox.h: a list under a mutex, taken whole. */
+#include "core/run/inbox.h"
+
+#include <stddef.h>
+
+void inbox_run(struct inbox *inbox)
+{
+    struct post *post, *next;
+
+    pthread_mutex_lock(&inbox->lock);
+    post = inbox->first;
+    inbox->first = NULL;
+    inbox->last = &inbox->first;
+    pthread_mutex_unlock(&inbox->lock);
+    for (; post; post = next) {
+        next = post->next;
+        post->run(post);
+    }
+}
+
+static void arrived(uv_async_t *async)
+{
+    struct inbox *inbox = async->data;
+
+    inbox_run(inbox);
+    if (inbox->woken)
+        inbox->woken(inbox);
+}
+
+void inbox_init(struct inbox *inbox, uv_loop_t *loop)
+{
+    uv_async_init(loop, &inbox->async, arrived);
+    inbox->async.data = inbox;
+    pthread_mutex_init(&inbox->lock, NULL);
+    inbox->first = NULL;
+    inbox->last = &inbox->first;
+    inbox->woken = NULL;
+}
+
+void inbox_fini(struct inbox *inbox)
+{
+    inbox_run(inbox);
+    uv_close((uv_handle_t *)&inbox->async, NULL);
+    pthread_mutex_destroy(&inbox->lock);
+}
+
+void inbox_post(struct inbox *inbox, struct post *post)
+{
+    bool was_empty;
+
+    post->next = NULL;
+    pthread_mutex_lock(&inbox->lock);
+    was_empty = !inbox->first;
+    *inbox->last = post;
+    inbox->last = &post->next;
+    pthread_mutex_unlock(&inbox->lock);
+    if (was_empty)
+        uv_async_send(&inbox->async);
+}
+
+void inbox_wake(struct inbox *inbox)
+{
+    uv_async_send(&inbox->async);
+}

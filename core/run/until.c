@@ -1,0 +1,200 @@
+/* until.c - see until.h. All flows are looked at from main, through their counters. */
+#include "core/run/until.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/error.h"
+#include "core/base/units.h"
+#include "core/config/plan.h"
+#include "core/run/flow.h"
+#include "core/run/host.h"
+
+enum { QUIET_MS = 150 }; /* no record moved for so long: stages are asked for what they hold */
+
+bool until_parse(const char *text, struct until_goal *ret, struct error *err)
+{
+    const char *value = strchr(text, ':');
+    char *end;
+
+    *ret = (struct until_goal){UNTIL_STOPPED, 0};
+    if (!strcmp(text, "end")) {
+        ret->kind = UNTIL_END;
+        return true;
+    }
+    if (value && !strncmp(text, "idle:", 5) && units_duration(value + 1, &ret->value))
+        ret->kind = UNTIL_IDLE;
+    else if (value && !strncmp(text, "time:", 5) && units_duration(value + 1, &ret->value))
+        ret->kind = UNTIL_TIME;
+    else if (value && !strncmp(text, "records:", 8) && value[1] >= '0' && value[1] <= '9') {
+        errno = 0;
+        ret->value = strtoll(value + 1, &end, 10);
+        if (!*end && !errno && ret->value > 0)
+            ret->kind = UNTIL_RECORDS;
+    }
+    if (ret->kind != UNTIL_STOPPED)
+        return true;
+    error_set(err, ERROR_CONFIG, "--until wants end, idle:30s, records:1000 or time:5m, not \"%s\"",
+              text);
+    return false;
+}
+
+void until_init(struct until *until, const struct until_goal *goal)
+{
+    *until = (struct until){.goal = *goal, .active_ms = clock_mono_ms()};
+}
+
+static void do_flush(struct worker *worker, void *arg)
+{
+    flow_flush(worker->flows[*(size_t *)arg]);
+}
+
+static void do_catch_up(struct worker *worker, void *arg)
+{
+    flow_catch_up(worker->flows[*(size_t *)arg]);
+}
+
+static void on_all_workers(struct host *host, size_t flow,
+                           void (*fn)(struct worker *worker, void *arg))
+{
+    for (uint32_t i = 0; i < host->n_workers; i++)
+        worker_call(&host->workers[i], fn, &flow);
+}
+
+/* What the flows did, in one number that changes with every record. */
+static uint64_t activity_of(struct host *host)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t w = 0; w < host->n_workers; w++)
+        for (size_t i = 0; i < host->workers[w].n_flows; i++)
+            sum += count_get(&host->workers[w].flows[i]->activity);
+    return sum;
+}
+
+static bool is_quiet(struct host *host, struct until *until)
+{
+    uint64_t activity = activity_of(host);
+
+    if (activity != until->activity) {
+        until->activity = activity;
+        until->active_ms = clock_mono_ms();
+    }
+    return clock_mono_ms() - until->active_ms >= QUIET_MS;
+}
+
+void until_flush_quiet(struct host *host, struct until *until)
+{
+    if (!is_quiet(host, until) || clock_mono_ms() - until->flushed_ms < QUIET_MS)
+        return;
+    until->flushed_ms = clock_mono_ms();
+    for (size_t i = 0; i < host->options.plan->n_flows; i++)
+        if (host_open_records(host, i))
+            on_all_workers(host, i, do_flush);
+}
+
+struct look {
+    bool all_ended;     /* bounded sources */
+    bool all_caught_up; /* streams */
+    bool is_settled;    /* but for requests under way */
+    bool has_stream;
+    uint64_t stream_read;
+    uint64_t most_read; /* by one flow */
+};
+
+static void look_at(struct host *host, uint32_t flow, struct look *look)
+{
+    const struct plan_flow *plan = &host->options.plan->flows[flow];
+    uint32_t flags = plan->nodes[0].element->flags;
+    uint64_t read = 0;
+
+    for (uint32_t w = 0; w < host->n_workers; w++) {
+        struct flow *instance = host_flow(host, flow, w);
+
+        read += count_get(&instance->nodes[0].counts.read);
+        if (flags & KP_BOUNDED && !instance->has_ended)
+            look->all_ended = false;
+        if (flags & KP_STREAM && !instance->has_caught_up)
+            look->all_caught_up = false;
+    }
+    if (read > look->most_read)
+        look->most_read = read;
+    if (flags & KP_STREAM) {
+        look->has_stream = true;
+        look->stream_read += read;
+    }
+    if (!(flags & KP_REQUEST) && host_open_records(host, flow))
+        look->is_settled = false;
+}
+
+static struct look look_at_all(struct host *host)
+{
+    struct look look = {.all_ended = true, .all_caught_up = true, .is_settled = true};
+
+    for (uint32_t i = 0; i < host->options.plan->n_flows; i++)
+        look_at(host, i, &look);
+    return look;
+}
+
+static void catch_up_all(struct host *host)
+{
+    for (size_t i = 0; i < host->options.plan->n_flows; i++)
+        if (flow_is_stream(host_flow(host, (uint32_t)i, 0)))
+            on_all_workers(host, i, do_catch_up);
+}
+
+/* Bounded flows first, then rounds of the streams. */
+static bool has_reached_end(struct host *host, struct until *until)
+{
+    struct look look = look_at_all(host);
+
+    if (!look.all_ended)
+        return false;
+    if (!until->is_catching_up) {
+        /* A bounded flow is through when the stream it writes to has all its records. */
+        for (uint32_t i = 0; i < host->options.plan->n_flows; i++) {
+            if (host->options.plan->flows[i].nodes[0].element->flags & KP_BOUNDED &&
+                host_open_records(host, i)) {
+                until_flush_quiet(host, until);
+                return false;
+            }
+        }
+        if (!look.has_stream)
+            return look.is_settled;
+        until->is_catching_up = true;
+        until->read_before = look.stream_read;
+        catch_up_all(host);
+        return false;
+    }
+    if (!look.all_caught_up)
+        return false;
+    if (!look.is_settled) {
+        until_flush_quiet(host, until);
+        return false;
+    }
+    if (look.stream_read == until->read_before)
+        return true;
+    until->read_before = look.stream_read;
+    catch_up_all(host);
+    return false;
+}
+
+bool until_look(struct host *host, struct until *until)
+{
+    struct look look;
+
+    switch (until->goal.kind) {
+    case UNTIL_STOPPED: return false;
+    case UNTIL_TIME: return clock_mono_ms() - host->started_ms >= until->goal.value;
+    case UNTIL_RECORDS:
+        look = look_at_all(host);
+        return look.most_read >= (uint64_t)until->goal.value;
+    case UNTIL_IDLE:
+        is_quiet(host, until);
+        return clock_mono_ms() - until->active_ms >= until->goal.value;
+    case UNTIL_END: break;
+    }
+    return has_reached_end(host, until);
+}
