@@ -1,4 +1,4 @@
-/* json_scan.h - steps that the JSON reader and writer share; private to sdk/wire.
+/* json_scan.h - steps that the JSON and XML readers and writers share; private to sdk/wire.
  *
  * Threads: [any]; no state.
  */
@@ -64,6 +64,31 @@ static inline size_t json_utf8_len(const char *at, const char *end)
     if (room < 4 || (p[3] & 0xc0) != 0x80 || p[0] > 0xf4)
         return 0;
     return (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : 4;
+}
+
+/* Writes a character as UTF-8, 1 to 4 bytes; returns how many. */
+static inline size_t json_put_utf8(uint32_t c, char *out)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xe0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (c & 0x3f));
+    return 4;
 }
 
 static inline const char *json_digits_end(const char *at, const char *end)

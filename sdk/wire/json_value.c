@@ -9,30 +9,6 @@
 
 /* ---- texts */
 
-static size_t put_utf8(uint32_t c, char *out)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
 /* \uXXXX, with its second half if it is the first of a pair. */
 static size_t unescape_unicode(const char *at, const char *end, char *out, size_t *ret_len)
 {
@@ -44,16 +20,16 @@ static size_t unescape_unicode(const char *at, const char *end, char *out, size_
         return 1;
     }
     if (high < 0xd800 || high > 0xdfff) {
-        *ret_len = put_utf8((uint32_t)high, out);
+        *ret_len = json_put_utf8((uint32_t)high, out);
         return 6;
     }
     low = high < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u' ? json_hex4(at + 8) : -1;
     if (low < 0xdc00 || low > 0xdfff) {
-        *ret_len = put_utf8(0xfffd, out);
+        *ret_len = json_put_utf8(0xfffd, out);
         return 6;
     }
     *ret_len =
-        put_utf8(0x10000 + ((uint32_t)(high - 0xd800) << 10) + (uint32_t)(low - 0xdc00), out);
+        json_put_utf8(0x10000 + ((uint32_t)(high - 0xd800) << 10) + (uint32_t)(low - 0xdc00), out);
     return 12;
 }
 
@@ -95,11 +71,31 @@ size_t kpw_json_unescape_to(struct kpw_slice raw, char *out)
     return (size_t)(to - out);
 }
 
+/* Against a limit only what is really written may count. */
+static void unescape_pieces(struct kpw_slice raw, struct kpw_buf *out)
+{
+    const char *at = raw.ptr, *end = raw.len ? raw.ptr + raw.len : raw.ptr;
+
+    while (at < end && !out->failed) {
+        const char *escape = memchr(at, '\\', (size_t)(end - at));
+        char one[4];
+        size_t n;
+
+        kpw_buf_append(out, at, (size_t)((escape ? escape : end) - at));
+        if (!escape)
+            break;
+        at = escape + unescape_one(escape, end, one, &n);
+        kpw_buf_append(out, one, n);
+    }
+}
+
 void kpw_json_unescape(struct kpw_slice raw, struct kpw_buf *out)
 {
-    char *to = kpw_buf_reserve(out, raw.len);
+    char *to;
 
-    if (to)
+    if (out->limit)
+        unescape_pieces(raw, out);
+    else if ((to = kpw_buf_reserve(out, raw.len)))
         out->len += kpw_json_unescape_to(raw, to);
 }
 
@@ -134,11 +130,14 @@ bool kpw_json_text_is(struct kpw_slice raw, const char *s)
 /* Sign and digits of an integer; false when it is none or does not fit 64 bits. */
 static bool magnitude(struct kpw_slice number, bool *ret_negative, uint64_t *ret)
 {
-    const char *at = number.ptr, *end = number.len ? at + number.len : at;
+    const char *at = number.ptr, *end;
     bool is_integer;
 
     *ret = 0;
-    if (json_number_end(at, end, &is_integer) != end || at == end || !is_integer)
+    if (!number.len)
+        return false;
+    end = at + number.len;
+    if (json_number_end(at, end, &is_integer) != end || !is_integer)
         return false;
     *ret_negative = *at == '-';
     for (at += *ret_negative; at < end; at++) {
@@ -286,12 +285,12 @@ static bool fast_double(const struct decimal *d, double *ret)
 
 bool kpw_json_to_double(struct kpw_slice number, double *ret)
 {
-    const char *end = number.len ? number.ptr + number.len : number.ptr;
     struct decimal d;
     bool is_integer;
     double value;
 
-    if (!number.len || json_number_end(number.ptr, end, &is_integer) != end)
+    if (!number.len || json_number_end(number.ptr, number.ptr + number.len, &is_integer) !=
+                           number.ptr + number.len)
         return false;
     read_decimal(number, &d);
     if (!fast_double(&d, &value))

@@ -81,11 +81,29 @@ bool kpw_uri_decode(const void *ptr, size_t len, bool plus_is_blank, char *out, 
     return true;
 }
 
+/* Against a limit only what is really written may count: the length is found out first. */
+static bool decoded_len(struct kpw_slice text, size_t *ret)
+{
+    size_t n = 0, one, used;
+    char c;
+
+    for (size_t i = 0; i < text.len; i += used, n++) {
+        used = text.ptr[i] == '%' ? 3 : 1;
+        if (used > text.len - i || !kpw_uri_decode(text.ptr + i, used, false, &c, &one))
+            return false;
+    }
+    *ret = n;
+    return true;
+}
+
 bool kpw_uri_decode_put(struct kpw_buf *buf, struct kpw_slice text, bool plus_is_blank)
 {
-    char *to = kpw_buf_reserve(buf, text.len);
-    size_t n;
+    size_t n = text.len;
+    char *to;
 
+    if (buf->limit && !decoded_len(text, &n))
+        return false;
+    to = kpw_buf_reserve(buf, n);
     if (!to || !kpw_uri_decode(text.ptr, text.len, plus_is_blank, to, &n))
         return false;
     buf->len += n;
