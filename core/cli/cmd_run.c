@@ -26,6 +26,7 @@ static const char usage[] =
     "  --workers N        threads (default: one per core)\n"
     "  --memory SIZE      most memory for records, e.g. 512MiB (default 256MiB)\n"
     "  --drain TIME       how long stopping may take (default 30s)\n"
+    "  --checkpoint TIME  how often positions are stored, instead of the file's interval\n"
     "  --summary FILE     writes the counts of all stages as JSON at the end\n"
     "  --log LEVEL        error, warn, info or debug (default info)\n"
     "  --log-json         log lines as JSON\n"
@@ -53,6 +54,7 @@ enum {
     OPT_WORKERS,
     OPT_MEMORY,
     OPT_DRAIN,
+    OPT_CHECKPOINT,
     OPT_SUMMARY,
     OPT_LOG,
     OPT_LOG_JSON,
@@ -69,6 +71,7 @@ static const struct option long_options[] = {
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"memory", required_argument, NULL, OPT_MEMORY},
     {"drain", required_argument, NULL, OPT_DRAIN},
+    {"checkpoint", required_argument, NULL, OPT_CHECKPOINT},
     {"summary", required_argument, NULL, OPT_SUMMARY},
     {"log", required_argument, NULL, OPT_LOG},
     {"log-json", no_argument, NULL, OPT_LOG_JSON},
@@ -107,6 +110,10 @@ static bool set_quantity(struct run *run, int option, const char *value)
         if (units_duration(value, &run->options.drain_ms) && run->options.drain_ms > 0)
             return true;
         return bad_value("--drain", "a time, such as 30s", value);
+    case OPT_CHECKPOINT:
+        if (units_duration(value, &run->options.checkpoint_ms) && run->options.checkpoint_ms > 0)
+            return true;
+        return bad_value("--checkpoint", "a time, such as 5s", value);
     case OPT_LOG:
         if (log_level_from(value, &run->level))
             return true;

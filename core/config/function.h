@@ -19,14 +19,15 @@ enum constant_kind {
     CONSTANT_NUMBER,
     CONSTANT_STRING,
     CONSTANT_FUNCTION,
-    CONSTANT_ENV
+    CONSTANT_ENV,
+    CONSTANT_LIBRARY /* text names a value of the safe library: "string.format", "math" */
 };
 
 struct constant {
     enum constant_kind kind;
     int64_t integer; /* BOOL, INT */
     double number;
-    char *text; /* STRING [owned] */
+    char *text; /* STRING, LIBRARY [owned] */
     size_t text_len;
     const struct kp_function *fn; /* FUNCTION [owned by the plan] */
 };

@@ -65,6 +65,8 @@ struct plan_options {
     const struct plan_set *sets;
     size_t n_sets;
     bool local; /* the embedded AWS will be used: k.is_local */
+    /* Limits while loading; 0: 2 s of CPU time, 64 MiB. */
+    int64_t load_ms, load_bytes;
 };
 
 /* Returns a plan [owned by caller], or NULL after writing one line per problem to `problems`:

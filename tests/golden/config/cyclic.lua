@@ -1,0 +1,3 @@
+local ring = require "lib.ring"
+
+return ring

@@ -1,0 +1,3 @@
+local k = require "kpipe"
+
+return { kpipe = "1", name = "broken", flows = { main = { k.source.generate {}, k.sink.null {} } } }

@@ -1,0 +1,5 @@
+local k = require "kpipe"
+
+k.source = {}
+
+return { kpipe = 1, name = "broken", flows = { main = { k.source.generate {}, k.sink.null {} } } }

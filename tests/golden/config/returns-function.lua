@@ -1,0 +1,5 @@
+local k = require "kpipe"
+
+return function()
+  return {}
+end

@@ -1,0 +1,1 @@
+local k = require "kpipe"

@@ -1,0 +1,10 @@
+-- env: KPIPE_GOLDEN_SECRET=hunter2
+local k = require "kpipe"
+
+local secret = k.secret "env:KPIPE_GOLDEN_SECRET"
+
+return {
+  kpipe = 1,
+  name = "key-" .. secret,
+  flows = { main = { k.source.generate {}, k.sink.null {} } },
+}

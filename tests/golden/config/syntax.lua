@@ -1,0 +1,7 @@
+local k = require "kpipe"
+
+return {
+  kpipe = 1,
+  name = "broken"
+  flows = {},
+}

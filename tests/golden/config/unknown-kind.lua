@@ -1,0 +1,9 @@
+local k = require "kpipe"
+
+return {
+  kpipe = 1,
+  name = "broken",
+  flows = {
+    main = { k.sorce.generate {}, k.sink.null {} },
+  },
+}

@@ -1,0 +1,9 @@
+local k = require "kpipe"
+
+return {
+  kpipe = 1,
+  name = "broken",
+  flows = {
+    main = { k.source.genrate { count = 5 }, k.sink.stduot {} },
+  },
+}

@@ -1,0 +1,13 @@
+local k = require "kpipe"
+
+return {
+  kpipe = 1,
+  name = "broken",
+  flows = {
+    main = {
+      k.source.generate {},
+      k.transform.filter { keep = "price" },
+      k.sink.null {},
+    },
+  },
+}
