@@ -15,7 +15,12 @@
 #define MAX_NAME     64
 #define MAX_ELEMENTS 200
 
+/* Structs of an older minor version are shorter, never shorter than in 1.0. */
+#define PLUGIN_1_0  (offsetof(kp_plugin, elements) + sizeof(void *))
+#define ELEMENT_1_0 (offsetof(kp_element, close) + sizeof(void *))
+
 struct check {
+    uint16_t minor; /* of the plugin's ABI */
     describe_report *report;
     void *arg;
     char where[300]; /* "sink file: option path: " */
@@ -143,36 +148,40 @@ static void check_quantity(struct check *check, const kp_option *row)
         problem(check, "the default %s is outside of %s", row->dflt, row->check);
 }
 
-static void check_default(struct check *check, const kp_option *row)
+static void check_choice(struct check *check, const kp_option *row, bool given)
 {
-    bool given = row->dflt && *row->dflt;
+    if (!row->check || !*row->check)
+        problem(check, "an enum needs its choices in check, \"a|b|c\"");
+    else if (given && !has_choice(row->check, row->dflt))
+        problem(check, "the default \"%s\" is none of %s", row->dflt, row->check);
+}
 
-    if (is_quantity(row->type)) {
-        check_quantity(check, row);
-        return;
-    }
-    switch (row->type) {
-    case KP_T_BOOL:
-        if (given && strcmp(row->dflt, "true") && strcmp(row->dflt, "false"))
-            problem(check, "the default \"%s\" is neither true nor false", row->dflt);
-        break;
-    case KP_T_ENUM:
-        if (!row->check || !*row->check)
-            problem(check, "an enum needs its choices in check, \"a|b|c\"");
-        else if (given && !has_choice(row->check, row->dflt))
-            problem(check, "the default \"%s\" is none of %s", row->dflt, row->check);
-        break;
+static bool has_no_default(kp_type type)
+{
+    switch (type) {
     case KP_T_LIST:
     case KP_T_MAP:
     case KP_T_FUNCTION:
     case KP_T_RESOURCE:
     case KP_T_SECRET:
-    case KP_T_GROUP:
-        if (given)
-            problem(check, "type %s can have no default", types[row->type].name);
-        break;
-    default: break;
+    case KP_T_GROUP: return true;
+    default: return false;
     }
+}
+
+static void check_default(struct check *check, const kp_option *row)
+{
+    bool given = row->dflt && *row->dflt;
+
+    if (is_quantity(row->type))
+        check_quantity(check, row);
+    else if (row->type == KP_T_ENUM)
+        check_choice(check, row, given);
+    else if (given && row->type == KP_T_BOOL && strcmp(row->dflt, "true") &&
+             strcmp(row->dflt, "false"))
+        problem(check, "the default \"%s\" is neither true nor false", row->dflt);
+    else if (given && has_no_default(row->type))
+        problem(check, "type %s can have no default", types[row->type].name);
 }
 
 /* ---- rows */
@@ -270,10 +279,15 @@ static void check_calls(struct check *check, const kp_element *element)
         problem(check, "unknown flags 0x%x", element->flags);
 }
 
+static bool is_size(const struct check *check, size_t size, size_t oldest, size_t newest)
+{
+    return check->minor == KP_ABI_MINOR ? size == newest : size >= oldest && size <= newest;
+}
+
 static void check_element(struct check *check, const kp_element *element)
 {
     check->where[0] = '\0';
-    if (element->size != sizeof *element) {
+    if (!is_size(check, element->size, ELEMENT_1_0, sizeof *element)) {
         problem(check, "has an element of %u bytes, kp_element of ABI %d.%d has %zu", element->size,
                 KP_ABI_MAJOR, KP_ABI_MINOR, sizeof *element);
         return;
@@ -310,12 +324,25 @@ static bool check_version(struct check *check, const kp_plugin *plugin)
     else if (plugin->abi_minor > KP_ABI_MINOR)
         problem(check, "was built for kpipe ABI %u.%u, this is %d.%d: update kpipe or rebuild it",
                 plugin->abi_major, plugin->abi_minor, KP_ABI_MAJOR, KP_ABI_MINOR);
-    else if (plugin->size != sizeof *plugin)
+    else if (!is_size(check, plugin->size, PLUGIN_1_0, sizeof *plugin))
         problem(check, "has a description of %u bytes, kp_plugin of ABI %d.%d has %zu",
                 plugin->size, KP_ABI_MAJOR, KP_ABI_MINOR, sizeof *plugin);
     else
         return true;
     return false;
+}
+
+static bool is_same_stage(const kp_element *a, const kp_element *b)
+{
+    return a->kind == b->kind && a->name && b->name && !strcmp(a->name, b->name);
+}
+
+static void check_self(struct check *check, const kp_plugin *plugin)
+{
+    if (!plugin->name || !is_element_name(plugin->name))
+        problem(check, "has no good name of its own: lower-case letters, digits and -");
+    if (!plugin->version || !*plugin->version || !plugin->license || !*plugin->license)
+        problem(check, "gives no version or no license");
 }
 
 void describe_check(const kp_plugin *plugin, describe_report *report, void *arg)
@@ -327,12 +354,10 @@ void describe_check(const kp_plugin *plugin, describe_report *report, void *arg)
         problem(&check, "returned NULL from kpipe_plugin()");
         return;
     }
+    check.minor = plugin->abi_minor;
     if (!check_version(&check, plugin))
         return;
-    if (!plugin->name || !is_element_name(plugin->name))
-        problem(&check, "has no good name of its own: lower-case letters, digits and -");
-    if (!plugin->version || !*plugin->version || !plugin->license || !*plugin->license)
-        problem(&check, "gives no version or no license");
+    check_self(&check, plugin);
     list = plugin->elements;
     if (!list || !list[0]) {
         problem(&check, "brings no elements");
@@ -345,8 +370,7 @@ void describe_check(const kp_plugin *plugin, describe_report *report, void *arg)
         }
         check_element(&check, list[i]);
         for (size_t k = 0; k < i; k++)
-            if (list[k]->kind == list[i]->kind && list[k]->name && list[i]->name &&
-                !strcmp(list[k]->name, list[i]->name))
+            if (is_same_stage(list[k], list[i]))
                 problem(&check, "brings %s %s twice", describe_kind(list[i]->kind), list[i]->name);
     }
 }

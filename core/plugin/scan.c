@@ -120,6 +120,7 @@ __attribute__((noreturn)) static void run_child(const struct scan *scan, const k
     struct rlimit none = {0, 0};
     int null = open("/dev/null", O_RDWR);
 
+    out_fd = fcntl(out_fd, F_DUPFD_CLOEXEC, 3); /* it may be 0 to 2 where those were closed */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &none);
     for (int fd = 0; fd < 3 && null >= 0; fd++)

@@ -18,6 +18,7 @@ struct basic_writer {
     const char *path; /* [borrowed] for messages */
     int fd;
     bool sync, is_open;
+    bool has_complained; /* of a write that failed; until one succeeds */
     void (*format)(struct kpw_buf *out, const kp_record *record, const kp_batch *b);
     struct basic_group *waiting, *writing; /* [owned] */
 };

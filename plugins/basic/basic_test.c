@@ -365,7 +365,7 @@ TEST(file_sink_appends_lines_and_ends_a_torn_one)
     write_text(path, "torn");
     h = open_with("file", KP_SINK, "{ path = '%s' }", path);
     harness_feed(h, "a", in);
-    harness_feed_one(h, "b", "three", NULL);
+    harness_feed_one(h, "b", "three\n", NULL); /* has its end already */
     EQ_INT(harness_count(h, KP_DELIVERED), 3);
     EQ_STR(read_text(path), "torn\none\ntwo\nthree\n");
     YES(strstr(harness_log(h), "line.torn") != NULL);
@@ -380,6 +380,10 @@ TEST(file_sink_tries_again_when_the_disk_is_full)
     harness_feed(h, "a", in);
     EQ_INT(harness_count(h, KP_RETRY), 2);
     EQ_STR(harness_reason(h, 1), "cannot write /dev/full: No space left on device");
+    harness_feed(h, "a", in);
+    EQ_INT(harness_count(h, KP_RETRY), 4);
+    REQUIRE(strstr(harness_log(h), "warn write.failed") != NULL); /* said once */
+    CU_ASSERT_PTR_NULL(strstr(strstr(harness_log(h), "write.failed") + 1, "write.failed"));
     CU_ASSERT_PTR_NULL(harness_failed(h));
     harness_free(h);
 }
@@ -405,6 +409,7 @@ TEST(file_sink_leaves_no_half_group_behind)
     EQ_STR(read_text(path), "first\n");
     harness_feed_one(h, "a", "second", NULL);
     EQ_STR(read_text(path), "first\nsecond\n");
+    YES(strstr(harness_log(h), "write.recovered") != NULL);
     harness_free(h);
     free(line);
 }

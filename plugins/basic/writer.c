@@ -99,17 +99,28 @@ static void end_batch(struct basic_writer *w, kp_batch *b, int error)
     kp->done(w->node, b);
 }
 
+/* A disk that is full stays so for a while: said once, and once when it is over. */
+static void tell(kp_node *node, struct basic_writer *w, int error)
+{
+    if (error == EPIPE)
+        kp->fail(node, "%s was closed by its reader", w->path);
+    else if (error)
+        kp->count(node, "write_errors", 1);
+    if (error && error != EPIPE && !w->has_complained)
+        kp->log(node, KP_LOG_WARN, "write.failed", "path=\"%s\" reason=\"%s\"", w->path,
+                strerror(error));
+    if (!error && w->has_complained)
+        kp->log(node, KP_LOG_INFO, "write.recovered", "path=\"%s\"", w->path);
+    w->has_complained = error != 0;
+}
+
 static void group_written(kp_node *node, void *arg)
 {
     struct basic_group *group = arg;
     struct basic_writer *w = group->w;
 
     w->writing = NULL;
-    if (group->error == EPIPE)
-        kp->fail(node, "%s was closed by its reader", w->path);
-    else if (group->error)
-        kp->log(node, KP_LOG_WARN, "write.failed", "path=\"%s\" reason=\"%s\"", w->path,
-                strerror(group->error));
+    tell(node, w, group->error);
     for (size_t i = 0; i < group->n; i++)
         end_batch(w, group->batches[i], group->error);
     free(group->batches);
@@ -157,11 +168,13 @@ kp_status basic_writer_add(struct basic_writer *w, kp_batch *b)
     return KP_OK;
 }
 
+/* One line per record: those of `replay` bring their own end. */
 static void format_line(struct kpw_buf *out, const kp_record *record, const kp_batch *b)
 {
     (void)b;
     kpw_buf_append(out, record->data, record->data_len);
-    kpw_buf_putc(out, '\n');
+    if (!record->data_len || record->data[record->data_len - 1] != '\n')
+        kpw_buf_putc(out, '\n');
 }
 
 void basic_writer_init(struct basic_writer *w, kp_node *node, const char *path, int fd, bool sync)

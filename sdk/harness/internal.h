@@ -130,7 +130,7 @@ struct harness_request {
     struct harness_event answer_event;  /* must be first */
     struct harness_event timeout_event; /* see request_of_timeout() */
     struct harness *harness;
-    bool aws, ended;
+    bool aws, ended, too_long;
     char *line; /* [owned] */
     char *body; /* [owned] copy */
     size_t body_len;

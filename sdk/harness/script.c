@@ -65,12 +65,15 @@ static void tell_aws(struct harness_request *request, const kp_http_response *ht
         .size = sizeof response, .status = http->status, .body = http->body};
     const char *error = answer ? answer->error : http->timed_out ? "Timeout" : "NetworkError";
 
-    if (!error && (http->status < 200 || http->status > 299))
+    if (!http->status && request->too_long)
+        error = "BodyTooLarge";
+    else if (!error && (http->status < 200 || http->status > 299))
         error = http->status ? "UnknownError" : "NetworkError";
     response.error = error;
     response.message = message_of(http->body, message, sizeof message);
     response.throttled = is_throttle(error) || http->status == 429;
-    response.retryable = error && (response.throttled || http->status >= 500 || !http->status);
+    response.retryable =
+        error && !request->too_long && (response.throttled || http->status >= 500 || !http->status);
     response.http = http->status ? http : NULL;
     request->aws_fn(&request->harness->node, request->arg, &response);
 }
@@ -114,6 +117,7 @@ static void fire_answer(struct harness_event *event)
         response.body = (kp_slice){"", 0};
         response.connected = false;
     } else if (answer->body_len > limit) {
+        request->too_long = true;
         response =
             (kp_http_response){.error = "the answer is longer than allowed", .connected = true};
     } else if (request->into) {

@@ -1,7 +1,6 @@
 /* my-plugin.c - sink: posts every record to a URL. */
 #include <kpipe/ext/http.h>
 #include <kpipe/plugin.h>
-#include <stdlib.h>
 
 /* What the pipeline file says; the host fills it in from the rows below. */
 struct my_plugin_config {
@@ -15,7 +14,8 @@ struct my_plugin_state {
     const kp_http_ext *http;
 };
 
-/* A batch on its way; it is done when the last of its answers is there. */
+/* A batch on its way; it is done when the last of its answers is there. Both structs live in the
+ * batch's own memory and go with it, also when the host takes the batch back at the end. */
 struct my_plugin_post {
     kp_batch *b;
     uint32_t open;
@@ -47,7 +47,7 @@ static kp_status my_plugin_open(kp_node *node, const void *config, void *state)
  * on_failure). A record must never be delivered before the other side has it for good. */
 static void my_plugin_answered(kp_node *node, void *arg, const kp_http_response *response)
 {
-    struct my_plugin_call *call = arg;
+    const struct my_plugin_call *call = arg;
     struct my_plugin_post *post = call->post;
 
     if (response->status >= 200 && response->status < 300)
@@ -58,20 +58,23 @@ static void my_plugin_answered(kp_node *node, void *arg, const kp_http_response 
         kp->retry(post->b, call->i, 0, "answered %d", response->status);
     else
         kp->reject(post->b, call->i, "answered %d", response->status);
-    free(call);
-    if (--post->open == 0) {
+    if (--post->open == 0)
         kp->done(node, post->b);
-        free(post);
-    }
 }
 
 static kp_status my_plugin_process(kp_node *node, void *state, kp_batch *b)
 {
     const struct my_plugin_state *me = state;
-    struct my_plugin_post *post = malloc(sizeof *post);
+    size_t bytes = sizeof(struct my_plugin_post) + b->count * sizeof(struct my_plugin_call);
+    struct my_plugin_post *post = (void *)kp->alloc(b, bytes);
+    struct my_plugin_call *calls = (void *)(post + 1);
 
-    if (!post)
-        return kp->fail(node, "out of memory");
+    if (!post || !b->count) {
+        for (uint32_t i = 0; i < b->count; i++)
+            kp->retry(b, i, 0, "out of memory");
+        kp->done(node, b);
+        return KP_OK;
+    }
     *post = (struct my_plugin_post){b, b->count};
     for (uint32_t i = 0; i < b->count; i++) {
         const kp_record *record = kp_at(b, i);
@@ -80,19 +83,9 @@ static kp_status my_plugin_process(kp_node *node, void *state, kp_batch *b)
                                    .url = me->config->url,
                                    .body = {record->data, record->data_len},
                                    .timeout_ms = me->config->timeout_ms};
-        struct my_plugin_call *call = malloc(sizeof *call);
 
-        if (!call) {
-            kp->retry(b, i, 0, "out of memory");
-            post->open--;
-            continue;
-        }
-        *call = (struct my_plugin_call){post, i};
-        me->http->send(node, &request, my_plugin_answered, call);
-    }
-    if (post->open == 0) { /* nothing was sent */
-        kp->done(node, b);
-        free(post);
+        calls[i] = (struct my_plugin_call){post, i};
+        me->http->send(node, &request, my_plugin_answered, &calls[i]);
     }
     return KP_OK;
 }

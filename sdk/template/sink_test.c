@@ -35,6 +35,17 @@ TEST(no_answer_means_try_again)
     harness_free(h);
 }
 
+TEST(out_of_memory_means_try_again)
+{
+    struct harness *h = harness_new("my-plugin", KP_SINK, "{ url = 'http://example/in' }");
+
+    harness_fail_alloc(h, 1);
+    harness_feed_one(h, "lane", "a", NULL);
+    EQ_INT(harness_outcome(h, 0), KP_RETRY);
+    EQ_INT(harness_requests(h), 0);
+    harness_free(h);
+}
+
 TEST(url_must_be_given)
 {
     YES(strstr(harness_config_error("my-plugin", KP_SINK, "{}"), "url") != NULL);

@@ -90,6 +90,26 @@ TEST(a_plugin_of_another_abi_is_refused_with_one_clear_line)
            "was built for kpipe ABI 1.7, this is 1.0: update kpipe or rebuild it");
 }
 
+TEST(a_description_of_another_size_is_refused)
+{
+    expect("element",
+           "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
+           "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element small = {.size = "
+           "8}; static const kp_element *const e[] = {&small, NULL}; static const kp_plugin me = "
+           "{sizeof me, 1, 0, NAME, \"1\", \"MIT\", e}; return &me; }'",
+           "has an element of 8 bytes, kp_element of ABI 1.0 has ");
+    expect("plugin",
+           "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
+           "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "
+           "{&element, NULL}; static const kp_plugin me = {999, 1, 0, NAME, \"1\", \"MIT\", e}; "
+           "return &me; }'",
+           "has a description of 999 bytes");
+    expect("null",
+           "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
+           "kp_plugin *kpipe_plugin(const kp_host *h) { return NULL; }'",
+           "returned NULL from kpipe_plugin()");
+}
+
 TEST(a_plugin_that_crashes_exits_or_is_none_costs_one_line)
 {
     expect("crash", "-DEXTRA='__attribute__((constructor)) static void c(void) { abort(); }'",

@@ -1,0 +1,196 @@
+/* source.c - source "kinesis": the records of a stream, one lane per shard.
+ *
+ * The element: options, start, wake, catch_up, stop. The shards it reads are found by discover.c
+ * and read by shard.c.
+ */
+#include "plugins/kinesis/source.h"
+
+#include "plugins/kinesis/elements.h"
+#include "plugins/kinesis/family.h"
+#include "sdk/wire/json.h"
+#include "sdk/wire/time.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "2024-05-01T12:00:00Z" or Unix seconds. */
+static bool read_timestamp(const char *text, double *ret_seconds)
+{
+    struct kpw_slice slice = kpw_slice_cstr(text);
+    int64_t ms;
+
+    if (kpw_iso8601_parse(slice, &ms) && ms >= 0) {
+        *ret_seconds = (double)ms / 1000;
+        return true;
+    }
+    return kpw_json_to_double(slice, ret_seconds) && *ret_seconds >= 0;
+}
+
+static kp_status source_validate(kp_node *node, const void *config)
+{
+    const struct source_config *c = config;
+    bool has_time = c->timestamp && *c->timestamp;
+    double seconds;
+
+    if (has_time != (c->start == START_AT_TIMESTAMP))
+        return kp->fail(node, has_time ? "timestamp needs start = \"at-timestamp\""
+                                       : "start = \"at-timestamp\" needs a timestamp");
+    if (has_time && !read_timestamp(c->timestamp, &seconds))
+        return kp->fail(node,
+                        "timestamp must look like \"2024-05-01T12:00:00Z\" or be Unix seconds, "
+                        "got \"%s\"",
+                        c->timestamp);
+    return KP_OK;
+}
+
+static void list_rang(kp_node *node, void *arg)
+{
+    (void)node;
+    discover_now(arg);
+}
+
+static void wait_rang(kp_node *node, void *arg)
+{
+    (void)node;
+    discover_start_ready(arg);
+}
+
+static kp_status source_open(kp_node *node, const void *config, void *state)
+{
+    struct source *source = state;
+
+    source->config = config;
+    source->node = node;
+    source->info = kp->info(node);
+    source->aws = kp->extension("aws/1");
+    source->timers = kp->extension("timer/1");
+    if (!source->aws || !source->timers)
+        return kp->fail(node, "this host has no aws/1 and timer/1");
+    if (source->config->start == START_AT_TIMESTAMP)
+        (void)read_timestamp(source->config->timestamp, &source->start_s);
+    kpw_random_init(&source->random);
+    source->family = family_join(source->info->pipeline, source->info->flow, source->info->stage);
+    source->list_timer = source->timers->create(node, list_rang, source);
+    source->wait_timer = source->timers->create(node, wait_rang, source);
+    if (!source->family || !source->list_timer || !source->wait_timer)
+        return kp->fail(node, "out of memory");
+    return KP_OK;
+}
+
+static kp_status source_start(kp_node *node, void *state)
+{
+    (void)node;
+    discover_now(state);
+    return KP_OK;
+}
+
+static void source_wake(kp_node *node, void *state, kp_lane *lane, void *lane_state)
+{
+    struct source *source = state;
+
+    (void)node;
+    if (lane) {
+        shard_go(lane_state);
+        return;
+    }
+    for (struct shard *shard = source->shards; shard; shard = shard->next)
+        shard_go(shard);
+}
+
+static void source_settled(kp_node *node, void *state, void *token, const kp_result *results,
+                           uint32_t n)
+{
+    struct shard *shard = token;
+
+    (void)node;
+    (void)state;
+    (void)results;
+    (void)n;
+    shard->unsettled--;
+    if (shard->state == SHARD_DRAINING)
+        shard_go(shard);
+}
+
+static void source_catch_up(kp_node *node, void *state)
+{
+    struct source *source = state;
+
+    (void)node;
+    source->epoch++;
+    discover_now(source); /* shards that came since the last listing hold records too */
+    for (struct shard *shard = source->shards; shard; shard = shard->next)
+        shard_hurry(shard);
+}
+
+static void source_stop(kp_node *node, void *state)
+{
+    struct source *source = state;
+
+    (void)node;
+    source->stopped = true;
+    source->timers->stop(source->list_timer);
+    source->timers->stop(source->wait_timer);
+    if (source->list_call)
+        source->aws->cancel(source->list_call);
+    source->list_call = NULL;
+    for (struct shard *shard = source->shards; shard; shard = shard->next)
+        shard_stop(shard);
+}
+
+static void source_close(kp_node *node, void *state)
+{
+    struct source *source = state;
+
+    (void)node;
+    discover_fini(source);
+    if (source->timers) {
+        source->timers->destroy(source->list_timer);
+        source->timers->destroy(source->wait_timer);
+    }
+    source->list_timer = source->wait_timer = NULL;
+    family_leave(source->family);
+    source->family = NULL;
+}
+
+static const kp_option batch_options[] = {
+    {"records", KP_T_INT, offsetof(struct source_batch, records), "10000", "1..10000",
+     "most records of one batch", NULL},
+    {"wait", KP_T_DURATION, offsetof(struct source_batch, wait_ms), "0ms", "0ms..5m",
+     "how long a batch may wait to become full", NULL},
+    {0},
+};
+
+static const kp_option source_options[] = {
+    {"stream", KP_T_RESOURCE, offsetof(struct source_config, stream), KP_REQUIRED, "stream",
+     "the stream to read", NULL},
+    {"start", KP_T_ENUM, offsetof(struct source_config, start), "trim-horizon",
+     "trim-horizon|latest|at-timestamp", "where a shard without a checkpoint begins", NULL},
+    {"timestamp", KP_T_STRING, offsetof(struct source_config, timestamp), KP_OPTIONAL, NULL,
+     "of start = \"at-timestamp\": 2024-05-01T12:00:00Z or Unix seconds", NULL},
+    {"batch", KP_T_GROUP, offsetof(struct source_config, batch), KP_OPTIONAL, NULL,
+     "size of the batches", batch_options},
+    {"poll", KP_T_DURATION, offsetof(struct source_config, poll_ms), "1s", "10ms..1m",
+     "longest pause between two reads of a quiet shard", NULL},
+    {"wait", KP_T_BOOL, offsetof(struct source_config, wait), "false", NULL,
+     "wait for a stream that does not exist yet", NULL},
+    {0},
+};
+
+const kp_element kinesis_source = {
+    .size = sizeof(kp_element),
+    .kind = KP_SOURCE,
+    .flags = KP_STREAM,
+    .name = "kinesis",
+    .help = "the records of a Kinesis data stream, one lane per shard",
+    .options = source_options,
+    .config_size = sizeof(struct source_config),
+    .state_size = sizeof(struct source),
+    .validate = source_validate,
+    .open = source_open,
+    .start = source_start,
+    .wake = source_wake,
+    .settled = source_settled,
+    .catch_up = source_catch_up,
+    .stop = source_stop,
+    .close = source_close,
+};
