@@ -116,6 +116,14 @@ static void emit(enum log_level level, const char *who, const char *event, const
         log_state.around(false);
 }
 
+/* One line stays one line, and nothing a record or a peer says moves the terminal's cursor. */
+static void tame(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 127)
+            *text = *text == '\n' || *text == '\t' ? ' ' : '?';
+}
+
 void log_vwrite(enum log_level level, const char *who, const char *event, const char *fmt,
                 va_list args)
 {
@@ -126,6 +134,7 @@ void log_vwrite(enum log_level level, const char *who, const char *event, const 
     if (!log_enabled(level))
         return;
     vsnprintf(text, sizeof text, fmt, args);
+    tame(text);
     snprintf(key, sizeof key, "%s|%s|%.900s", event, who ? who : "", text);
     clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&log_state.lock);

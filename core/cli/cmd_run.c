@@ -146,6 +146,8 @@ static bool set_option(struct run *run, int option, const char *value)
 
 static int exit_code_of(struct host *host, enum host_end end)
 {
+    if (end == HOST_FAILED && host_is_misconfigured(host))
+        return EXIT_CONFIG;
     if (end == HOST_FAILED || end == HOST_KILLED)
         return EXIT_FAILED;
     if (end == HOST_DEADLINE)

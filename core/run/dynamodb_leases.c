@@ -115,6 +115,7 @@ static bool fail_with(const struct answer *answer, const char *operation, const 
 static void time_is_up(uv_timer_t *timer)
 {
     *(bool *)timer->data = true;
+    uv_stop(timer->loop); /* the turn that rang it would still poll */
 }
 
 static void pause_ms(struct dynamodb_leases *db, int64_t ms)

@@ -82,6 +82,11 @@ const char *host_failure(struct host *host)
     return host->has_failed ? host->failure : NULL;
 }
 
+bool host_is_misconfigured(const struct host *host)
+{
+    return host->failure_kind == ERROR_CONFIG && !host->started_ms;
+}
+
 struct lease_row *host_lease_row(kp_node *node, const char *lane, kp_position *ret_start)
 {
     struct host *host = node->worker->host;
@@ -146,6 +151,7 @@ static void turn(struct host *host)
 static bool fail(struct host *host, struct error *err)
 {
     set_failure(host, err->text);
+    host->failure_kind = err->kind;
     return false;
 }
 
@@ -338,9 +344,9 @@ static void flows_where(struct host *host, bool is_request,
 
 static void look_after(struct host *host)
 {
-    const struct plan *plan = host->options.plan;
     int64_t now = clock_mono_ms();
-    int64_t interval = plan->checkpoint_interval_ms;
+    int64_t interval = host->options.checkpoint_ms ? host->options.checkpoint_ms
+                                                   : host->options.plan->checkpoint_interval_ms;
 
     if (!host->options.local_dir && interval > 3000)
         interval = 3000; /* leases must be renewed before others take them for lost */
@@ -363,10 +369,25 @@ static void relieve(struct host *host)
         until_flush_quiet(host, &host->until);
 }
 
+/* A pipeline that can come to its end by itself does, whether or not anybody said so. */
+static struct until_goal goal_of(const struct host *host)
+{
+    struct until_goal goal = host->options.until;
+    bool all_bounded = true;
+
+    for (size_t f = 0; f < host->options.plan->n_flows; f++)
+        all_bounded &= (host->options.plan->flows[f].nodes[0].element->flags & KP_BOUNDED) != 0;
+    if (goal.kind == UNTIL_STOPPED && all_bounded)
+        goal.kind = UNTIL_END;
+    return goal;
+}
+
 static void run_flows(struct host *host)
 {
+    const struct until_goal goal = goal_of(host);
+
     host->started_ms = host->published_ms = host->progress_ms = clock_mono_ms();
-    until_init(&host->until, &host->options.until);
+    until_init(&host->until, &goal);
     /* Doors first: other flows may knock. */
     flows_where(host, true, do_start);
     flows_where(host, false, do_start);
@@ -590,13 +611,18 @@ enum host_end host_provision(struct host *host, const struct host_options *optio
 
 /* ---- for looking */
 
+static bool has_flow(const struct host *host, uint32_t worker, size_t flow)
+{
+    return host->workers && worker < host->n_workers && flow < host->workers[worker].n_flows;
+}
+
 void host_stage_stats(const struct host *host, size_t flow, size_t node, struct stage_stats *ret)
 {
     const struct plan_flow *plan = &host->options.plan->flows[flow];
     const struct plan_node *place = node < plan->n_nodes ? &plan->nodes[node] : plan->on_failure;
 
     *ret = (struct stage_stats){.stage = place->stage, .kind = place->element->kind};
-    for (uint32_t w = 0; w < host->n_workers && host->workers[w].n_flows > flow; w++) {
+    for (uint32_t w = 0; has_flow(host, w, flow); w++) {
         const struct node_counts *counts = &host->workers[w].flows[flow]->nodes[node].counts;
 
         ret->read += count_get(&counts->read);
@@ -614,7 +640,7 @@ uint64_t host_open_records(const struct host *host, size_t flow)
 {
     uint64_t open = 0;
 
-    for (uint32_t w = 0; w < host->n_workers && host->workers[w].n_flows > flow; w++)
+    for (uint32_t w = 0; has_flow(host, w, flow); w++)
         open += flow_open_records(host->workers[w].flows[flow]);
     return open;
 }

@@ -42,8 +42,9 @@ struct host_options {
     const char *local_listen;      /* NULL: a free port of 127.0.0.1 */
     const char *local_durability;  /* NULL: its default */
     bool no_limits, verify_signatures;
-    int64_t drain_ms; /* 0: 30 s */
-    struct until_goal until;
+    int64_t drain_ms;      /* 0: 30 s */
+    int64_t checkpoint_ms; /* 0: the plan's */
+    struct until_goal until; /* UNTIL_STOPPED: UNTIL_END when all sources are bounded */
     /* Called once a second while flows run, and once more at the end. */
     void (*progress)(struct host *host, void *arg);
     void *arg;
@@ -76,6 +77,7 @@ struct host {
     unsigned n_signals;
     pthread_mutex_t lock;
     char *failure; /* [owned] guarded by lock: the first one */
+    enum error_kind failure_kind;
     _Atomic bool has_failed;
     int64_t started_ms, ended_ms, published_ms, progress_ms; /* monotonic */
 };
@@ -83,6 +85,8 @@ struct host {
 /* Runs the pipeline to its end. */
 enum host_end host_run(struct host *host, const struct host_options *options);
 const char *host_failure(struct host *host); /* NULL: none [borrowed from host] */
+/* The failure is the user's: a setting that cannot be, and nothing has run. */
+bool host_is_misconfigured(const struct host *host);
 void host_free(struct host *host);
 
 /* ---- for looking [any] */

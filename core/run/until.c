@@ -14,26 +14,28 @@
 
 enum { QUIET_MS = 150 }; /* no record moved for so long: stages are asked for what they hold */
 
-bool until_parse(const char *text, struct until_goal *ret, struct error *err)
+static bool read_count(const char *text, int64_t *ret)
 {
-    const char *value = strchr(text, ':');
     char *end;
 
+    errno = 0;
+    if (*text < '0' || *text > '9')
+        return false;
+    *ret = strtoll(text, &end, 10);
+    return !*end && !errno && *ret > 0;
+}
+
+bool until_parse(const char *text, struct until_goal *ret, struct error *err)
+{
     *ret = (struct until_goal){UNTIL_STOPPED, 0};
-    if (!strcmp(text, "end")) {
+    if (!strcmp(text, "end"))
         ret->kind = UNTIL_END;
-        return true;
-    }
-    if (value && !strncmp(text, "idle:", 5) && units_duration(value + 1, &ret->value))
+    else if (!strncmp(text, "idle:", 5) && units_duration(text + 5, &ret->value))
         ret->kind = UNTIL_IDLE;
-    else if (value && !strncmp(text, "time:", 5) && units_duration(value + 1, &ret->value))
+    else if (!strncmp(text, "time:", 5) && units_duration(text + 5, &ret->value))
         ret->kind = UNTIL_TIME;
-    else if (value && !strncmp(text, "records:", 8) && value[1] >= '0' && value[1] <= '9') {
-        errno = 0;
-        ret->value = strtoll(value + 1, &end, 10);
-        if (!*end && !errno && ret->value > 0)
-            ret->kind = UNTIL_RECORDS;
-    }
+    else if (!strncmp(text, "records:", 8) && read_count(text + 8, &ret->value))
+        ret->kind = UNTIL_RECORDS;
     if (ret->kind != UNTIL_STOPPED)
         return true;
     error_set(err, ERROR_CONFIG, "--until wants end, idle:30s, records:1000 or time:5m, not \"%s\"",
