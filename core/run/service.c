@@ -16,8 +16,9 @@ struct service {
     struct host *host; /* [borrowed] */
     struct worker worker;
     struct kp_node node;
-    void *config;    /* [owned] */
-    bool has_worker; /* worker and node are made */
+    void *config;     /* [owned] */
+    bool has_worker;  /* worker and node are made */
+    uint32_t n_works; /* what count_works() saw */
 };
 
 /* ---- options */
@@ -118,6 +119,33 @@ static void open_and_start(struct worker *worker, void *arg)
         node_start(&service->node);
 }
 
+static void stop_node(struct worker *worker, void *arg)
+{
+    struct service *service = arg;
+
+    (void)worker;
+    node_stop(&service->node);
+}
+
+static void count_works(struct worker *worker, void *arg)
+{
+    struct service *service = arg;
+
+    (void)worker;
+    service->n_works = service->node.works;
+}
+
+/* What the pool works on still uses the node; each end nudges main. */
+static void wait_for_pool(struct service *service)
+{
+    for (;;) {
+        worker_call(&service->worker, count_works, service);
+        if (!service->n_works)
+            return;
+        uv_run(&service->host->loop, UV_RUN_ONCE);
+    }
+}
+
 static void close_node(struct worker *worker, void *arg)
 {
     struct service *service = arg;
@@ -131,8 +159,11 @@ void service_stop(struct service *service)
     if (!service)
         return;
     if (service->has_worker) {
-        if (service->worker.runs)
+        if (service->worker.runs) {
+            worker_call(&service->worker, stop_node, service);
+            wait_for_pool(service);
             worker_call(&service->worker, close_node, service);
+        }
         worker_fini(&service->worker);
         node_fini(&service->node);
     }

@@ -228,10 +228,22 @@ static bool check_count(struct check *c, const struct ddb_node *node)
         ddb_op_name(node->op), node->n_args);
 }
 
+/* Both operands must be of one of two types, as far as their types are known. */
+static bool check_both(struct check *c, const struct ddb_node *node, enum ddb_type one,
+                       enum ddb_type other)
+{
+    for (size_t i = 0; i < 2 && i < node->n_args; i++) {
+        enum ddb_type type = known_type(node->args[i]);
+
+        if (type != DDB_NONE && type != one && type != other)
+            return bad_operand(c, node->op, type);
+    }
+    return true;
+}
+
 static bool check_function_operands(struct check *c, const struct ddb_node *node)
 {
     enum ddb_type first = known_type(node->args[0]);
-    enum ddb_type second = node->n_args > 1 ? known_type(node->args[1]) : DDB_NONE;
 
     switch (node->op) {
     case DDB_OP_EXISTS:
@@ -243,20 +255,12 @@ static bool check_function_operands(struct check *c, const struct ddb_node *node
                           ddb_op_name(node->op));
         return true;
     case DDB_OP_TYPE: return check_type_name(c, node);
-    case DDB_OP_BEGINS_WITH:
-        if (first != DDB_NONE && first != DDB_S && first != DDB_B)
-            return bad_operand(c, node->op, first);
-        if (second != DDB_NONE && second != DDB_S && second != DDB_B)
-            return bad_operand(c, node->op, second);
-        return check_distinct(c, node);
+    case DDB_OP_BEGINS_WITH: return check_both(c, node, DDB_S, DDB_B) && check_distinct(c, node);
     case DDB_OP_SIZE:
         if (first == DDB_N || first == DDB_BOOL || first == DDB_NULL)
             return bad_operand(c, node->op, first);
         return true;
-    case DDB_OP_LIST_APPEND:
-        if (first != DDB_NONE && first != DDB_L)
-            return bad_operand(c, node->op, first);
-        return second == DDB_NONE || second == DDB_L || bad_operand(c, node->op, second);
+    case DDB_OP_LIST_APPEND: return check_both(c, node, DDB_L, DDB_L);
     default: return check_distinct(c, node);
     }
 }
@@ -305,6 +309,17 @@ static bool check_arithmetic(struct check *c, const struct ddb_node *node)
     return true;
 }
 
+static bool check_comparison(struct check *c, const struct ddb_node *node)
+{
+    switch (node->op) {
+    case DDB_OP_EQ:
+    case DDB_OP_NE: return check_distinct(c, node);
+    case DDB_OP_BETWEEN: return check_between(c, node);
+    case DDB_OP_IN: return true;
+    default: return check_ordered(c, node);
+    }
+}
+
 static bool check_node(struct check *c, const struct ddb_node *node, enum want want)
 {
     switch (node->op) {
@@ -313,18 +328,13 @@ static bool check_node(struct check *c, const struct ddb_node *node, enum want w
     case DDB_OP_AND:
     case DDB_OP_OR:
     case DDB_OP_NOT: return check_args(c, node, A_TRUTH);
-    case DDB_OP_EQ:
-    case DDB_OP_NE: return check_args(c, node, AN_OPERAND) && check_distinct(c, node);
-    case DDB_OP_LT:
-    case DDB_OP_LE:
-    case DDB_OP_GT:
-    case DDB_OP_GE: return check_args(c, node, AN_OPERAND) && check_ordered(c, node);
-    case DDB_OP_BETWEEN: return check_args(c, node, AN_OPERAND) && check_between(c, node);
-    case DDB_OP_IN: return check_args(c, node, AN_OPERAND);
     case DDB_OP_PLUS:
     case DDB_OP_MINUS: return check_arithmetic(c, node);
-    default: return check_function(c, node, want);
+    default: break;
     }
+    if (node->op >= DDB_OP_EXISTS)
+        return check_function(c, node, want);
+    return check_args(c, node, AN_OPERAND) && check_comparison(c, node);
 }
 
 static bool check_action(struct check *c, const struct ddb_action *action)

@@ -21,14 +21,37 @@ static const char *word_end(const char *p, const char *end)
     return p;
 }
 
-static struct ddb_token scan(const char *p, const char *end)
+static const char *blanks_end(const char *p, const char *end)
 {
-    struct ddb_token token = {DDB_T_END, p, 0};
-    const char *stop;
-
     while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
         p++;
-    token.at = p;
+    return p;
+}
+
+static const char *number_end(const char *p, const char *end)
+{
+    while (p < end && is_digit(*p))
+        p++;
+    return p;
+}
+
+/* One byte, or "<>", "<=", ">=". */
+static const char *symbol_end(const char *p, const char *end)
+{
+    const char *second = p + 1;
+
+    if (second == end)
+        return second;
+    if ((*p == '<' && *second == '>') || ((*p == '<' || *p == '>') && *second == '='))
+        return second + 1;
+    return second;
+}
+
+static struct ddb_token scan(const char *from, const char *end)
+{
+    const char *p = blanks_end(from, end), *stop;
+    struct ddb_token token = {DDB_T_END, p, 0};
+
     if (p == end)
         return token;
     stop = p + 1;
@@ -40,13 +63,10 @@ static struct ddb_token scan(const char *p, const char *end)
         token.kind = stop == p + 1 ? DDB_T_BAD : *p == '#' ? DDB_T_NAME : DDB_T_VALUE;
     } else if (is_digit(*p)) {
         token.kind = DDB_T_NUMBER;
-        while (stop < end && is_digit(*stop))
-            stop++;
+        stop = number_end(p, end);
     } else if (*p != '\0' && strchr("=<>,.+-()[]", *p)) {
         token.kind = DDB_T_SYMBOL;
-        if (stop < end &&
-            ((*p == '<' && (*stop == '>' || *stop == '=')) || (*p == '>' && *stop == '=')))
-            stop++;
+        stop = symbol_end(p, end);
     } else {
         token.kind = DDB_T_BAD;
     }

@@ -409,6 +409,21 @@ static bool check_scalar(json_t *value, enum ddb_type type, struct ddb_error *er
     return one && json_object_set_new(value, ddb_type_name(type), one) == 0;
 }
 
+static bool check_null(json_t *payload, struct ddb_error *err)
+{
+    if (!json_is_boolean(payload))
+        return not_converted(payload, "Boolean", err);
+    return json_is_true(payload) ||
+           ddb_invalid(err, ONE_OR_MORE "Null attribute value types must have the value of true");
+}
+
+static bool check_nested(json_t *payload, enum ddb_type type, int depth, struct ddb_error *err)
+{
+    if (type == DDB_L ? !json_is_array(payload) : !json_is_object(payload))
+        return ddb_refuse(err, "SerializationException", "Unexpected field type");
+    return type == DDB_L ? check_elements(payload, depth, err) : check_members(payload, depth, err);
+}
+
 static bool check_payload(json_t *value, enum ddb_type type, int depth, struct ddb_error *err)
 {
     json_t *payload = ddb_payload(value);
@@ -421,20 +436,9 @@ static bool check_payload(json_t *value, enum ddb_type type, int depth, struct d
     case DDB_NS:
     case DDB_BS: return check_set(payload, element_type(type), err);
     case DDB_BOOL: return json_is_boolean(payload) || not_converted(payload, "Boolean", err);
-    case DDB_NULL:
-        if (!json_is_boolean(payload))
-            return not_converted(payload, "Boolean", err);
-        return json_is_true(payload) ||
-               ddb_invalid(err,
-                           ONE_OR_MORE "Null attribute value types must have the value of true");
+    case DDB_NULL: return check_null(payload, err);
     case DDB_L:
-        if (!json_is_array(payload))
-            return ddb_refuse(err, "SerializationException", "Unexpected field type");
-        return check_elements(payload, depth + 1, err);
-    case DDB_M:
-        if (!json_is_object(payload))
-            return ddb_refuse(err, "SerializationException", "Unexpected field type");
-        return check_members(payload, depth + 1, err);
+    case DDB_M: return check_nested(payload, type, depth + 1, err);
     case DDB_NONE: break;
     }
     return ddb_invalid(err, "Supplied AttributeValue is empty, must contain exactly one of the "

@@ -112,17 +112,22 @@ size_t s3_encode_listed(const char *text, size_t len, char *out)
     return n;
 }
 
+/* Bytes that a first byte announces; 0: it cannot be one. */
+static size_t utf8_announced(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first < 0xC2 || first > 0xF4)
+        return 0;
+    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
 /* Length of the UTF-8 character at p, 0 when it is none (overlong, surrogate, out of range). */
 static size_t utf8_length(const unsigned char *p, size_t left)
 {
     static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = p[0] < 0x80   ? 1
-               : p[0] < 0xC2 ? 0
-               : p[0] < 0xE0 ? 2
-               : p[0] < 0xF0 ? 3
-               : p[0] < 0xF5 ? 4
-                             : 0;
-    unsigned code = n == 2 ? p[0] & 0x1F : n == 3 ? p[0] & 0x0F : p[0] & 0x07;
+    size_t n = utf8_announced(p[0]);
+    unsigned code = n == 0 ? 0 : p[0] & (0x7Fu >> n);
 
     if (n <= 1)
         return n;
@@ -217,20 +222,20 @@ static void append_segment(struct path *p, const char *segment, size_t len)
     }
 }
 
-bool s3_key_path(const char *key, size_t len, s3_kind_fn kind, void *arg, char *out, size_t size)
+bool s3_key_path(struct kpw_slice key, s3_kind_fn kind, void *arg, char *out, size_t size)
 {
     struct path p = {out, 0, size, kind, arg, false};
     size_t from = 0;
 
     out[0] = '\0';
-    for (size_t i = 0; i < len; i++) {
-        if (key[i] != '/')
+    for (size_t i = 0; i < key.len; i++) {
+        if (key.ptr[i] != '/')
             continue;
-        append_segment(&p, key + from, i - from);
+        append_segment(&p, key.ptr + from, i - from);
         end_folder(&p);
         from = i + 1;
     }
-    append_segment(&p, key + from, len - from);
+    append_segment(&p, key.ptr + from, key.len - from);
     if (kind_of(&p) == S3_FOLDER)
         append(&p, "%f", 2);
     return !p.full;

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sdk/wire/slice.h"
+
 #define S3_KEY_MAX     1024
 #define S3_SEGMENT_MAX 240
 /* Every byte encoded, a %+ and '/' per 80 of them, "%d" per segment. */
@@ -39,6 +41,6 @@ typedef enum s3_kind (*s3_kind_fn)(void *arg, const char *path);
 
 /* Writes the relative path of a key. `kind` tells what already exists, so that folders and files
  * keep out of each other's way; NULL: nothing exists. False: the path is too long. */
-bool s3_key_path(const char *key, size_t len, s3_kind_fn kind, void *arg, char *out, size_t size);
+bool s3_key_path(struct kpw_slice key, s3_kind_fn kind, void *arg, char *out, size_t size);
 
 #endif

@@ -12,7 +12,7 @@ static const char *path_of(const char *key, s3_kind_fn kind, void *arg)
 {
     static char out[S3_PATH_MAX];
 
-    return s3_key_path(key, strlen(key), kind, arg, out, sizeof(out)) ? out : "too long";
+    return s3_key_path(kpw_slice_cstr(key), kind, arg, out, sizeof(out)) ? out : "too long";
 }
 
 TEST(keys_become_paths_a_person_recognises)

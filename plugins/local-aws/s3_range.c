@@ -4,6 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+struct bounds {
+    bool has_first, has_last;
+    uint64_t first, last;
+};
+
 static bool number(const char **p, const char *end, uint64_t *ret)
 {
     const char *from = *p;
@@ -17,22 +22,33 @@ static bool number(const char **p, const char *end, uint64_t *ret)
     return *p > from;
 }
 
+/* "bytes=1-", "bytes=-5", "bytes=0-9"; false: malformed, or more than one range. */
+static bool bounds(const char *text, size_t len, struct bounds *ret)
+{
+    const char *p = text, *end = text + len;
+
+    if (len < 6 || memcmp(p, "bytes=", 6) != 0)
+        return false;
+    p += 6;
+    ret->has_first = number(&p, end, &ret->first);
+    if (p == end || *p++ != '-')
+        return false;
+    ret->has_last = number(&p, end, &ret->last);
+    if (p != end || !(ret->has_first || ret->has_last))
+        return false;
+    return !(ret->has_first && ret->has_last) || ret->first <= ret->last;
+}
+
 enum s3_range s3_range_parse(const char *text, size_t len, uint64_t size, uint64_t *first,
                              uint64_t *last)
 {
-    const char *p = text, *end = text + len;
-    bool has_first, has_last;
+    struct bounds b;
 
-    if (len < 6 || memcmp(p, "bytes=", 6) != 0)
+    if (!bounds(text, len, &b))
         return S3_RANGE_WHOLE;
-    p += 6;
-    has_first = number(&p, end, first);
-    if (p == end || *p++ != '-')
-        return S3_RANGE_WHOLE;
-    has_last = number(&p, end, last);
-    if (p != end || (!has_first && !has_last) || (has_first && has_last && *first > *last))
-        return S3_RANGE_WHOLE;
-    if (!has_first) {
+    *first = b.first;
+    *last = b.last;
+    if (!b.has_first) {
         if (*last == 0 || size == 0)
             return S3_RANGE_UNSATISFIABLE;
         *first = *last < size ? size - *last : 0;
@@ -41,7 +57,7 @@ enum s3_range s3_range_parse(const char *text, size_t len, uint64_t size, uint64
     }
     if (*first >= size)
         return S3_RANGE_UNSATISFIABLE;
-    if (!has_last || *last >= size)
+    if (!b.has_last || *last >= size)
         *last = size - 1;
     return S3_RANGE_PART;
 }

@@ -343,7 +343,8 @@ typedef struct kp_host {
                  kp_batch *); /* source-side of a transform: marks are acted on, the rest goes on */
     void (*done)(kp_node *, kp_batch *); /* end of a batch in a sink */
 
-    /* -- work of half a millisecond or more: `fn` runs on the pool [any], `after` here [worker]. */
+    /* -- work of half a millisecond or more: `fn` runs on the pool [any], `after` here [worker];
+     *    close() comes after the last `after`. */
     void (*work)(kp_node *, void (*fn)(void *), void (*after)(kp_node *, void *), void *arg);
 
     /* -- services and provisioners */

@@ -34,7 +34,8 @@ typedef struct kp_aws_response {
     kp_slice body;  /* [borrowed for the call], or inside request.into */
     const char
         *error; /* NULL on 2xx; else the error code: "ProvisionedThroughputExceededException",
-                   or "NetworkError", "Timeout", "NoCredentials" */
+                   or "NetworkError", "Timeout", "NoCredentials", "BodyTooLarge" (the answer is
+                   longer than max_body or into_capacity; not retried) */
     const char *message; /* the service's text, "" when none */
     bool retryable;      /* throttle, 5xx, network: the same call may succeed later */
     bool throttled;
