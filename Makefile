@@ -23,6 +23,12 @@ LDFLAGS  += -pthread $(SAN) -Wl,-z,relro,-z,now
 LIBS     := $(shell pkg-config --libs $(PKGS)) -ldl -lm
 LIBS_WIRE := $(shell pkg-config --libs $(PKGS_WIRE))
 
+# One short line per step; V=1 shows the commands, make -s nothing.
+Q := $(if $(V),,@)
+ifeq ($(V)$(findstring s,$(firstword -$(MAKEFLAGS))),)
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 WIRE_SRC    := $(wildcard sdk/wire/*.c)
@@ -41,33 +47,38 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_
 # Libraries one plugin needs beside the wire library: LIBS_<plugin> in plugins/NAME/plugin.mk.
 -include $(wildcard plugins/*/plugin.mk)
 
-.PHONY: all test unit plugin-tests run check fmt bench golden fuzz clean install dist help
+.PHONY: all everything test unit plugin-tests run check fmt bench golden fuzz man clean install dist help
 .SECONDARY:
 
 all: $(B)/kpipe $(PLUGIN_SO) $(EXAMPLE_SO) ## build everything into build/
 
 $(B)/kpipe: $(call obj,$(CLI_SRC)) $(B)/libkpcore.a $(B)/libkpwire.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_WIRE)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_WIRE)
 
+$(B)/libkpcli.a: $(call obj,$(filter-out core/cli/main.c,$(CLI_SRC)))
 $(B)/libkpcore.a: $(call obj,$(CORE_SRC))
 $(B)/libkpwire.a: $(call obj,$(WIRE_SRC))
 $(B)/libkpobjects.a: $(call obj,$(OBJECTS_SRC))
 $(B)/libkpharness.a: $(call obj,$(HARNESS_SRC))
 $(B)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 # A plugin: every .c of its folder but the tests; it sees sdk/ only and leaves no kpipe symbol undefined.
 plugin_src = $(filter-out %_test.c,$(wildcard $(1)/*.c))
 define plugin_rule
 $(B)/plugins/$(1).so: $$(call obj,$$(call plugin_src,plugins/$(1))) $(B)/libkpobjects.a $(B)/libkpwire.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $$@ $$^ $$(LIBS_$(1)) $$(LIBS_WIRE) -lm
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $$@ $$^ $$(LIBS_$(1)) $$(LIBS_WIRE) -lm
 endef
 define example_rule
 $(B)/examples/$(1).so: $$(call obj,$$(call plugin_src,sdk/examples/$(1))) $(B)/libkpwire.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $$@ $$^ $$(LIBS_WIRE)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs -o $$@ $$^ $$(LIBS_WIRE)
 endef
 $(foreach p,$(PLUGIN_NAMES),$(eval $(call plugin_rule,$(p))))
 $(foreach e,$(EXAMPLE_SO:$(B)/examples/%.so=%),$(eval $(call example_rule,$(e))))
@@ -79,19 +90,33 @@ $(B)/tests/%_test: $$(call obj,$$(wildcard plugins/$$*_test.c sdk/examples/$$*_t
                    $$(call obj,$$(call plugin_src,$$(wildcard plugins/$$(dir $$*) sdk/examples/$$(dir $$*)))) \
                    $(TEST_MAIN) $(B)/libkpharness.a $(B)/libkpobjects.a $(B)/libkpcore.a $(B)/libkpwire.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$(patsubst %/,%,$(dir $*))) $(LIBS) $(LIBS_WIRE) -lcunit
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$(patsubst %/,%,$(dir $*))) $(LIBS) $(LIBS_WIRE) -lcunit
 
-$(B)/tests/unit: $(call obj,$(UNIT_SRC)) $(TEST_MAIN) $(B)/libkpharness.a $(B)/libkpobjects.a $(B)/libkpcore.a $(B)/libkpwire.a
+$(B)/tests/unit: $(call obj,$(UNIT_SRC)) $(TEST_MAIN) $(B)/libkpharness.a $(B)/libkpobjects.a $(B)/libkpcli.a \
+                 $(B)/libkpcore.a $(B)/libkpwire.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_WIRE) -lcunit
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_WIRE) -lcunit
 
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/libkpcore.a $(B)/libkpwire.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_WIRE)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_WIRE)
+
+everything: all $(B)/tests/unit $(PLUGIN_TESTS) \
+            $(call obj,$(wildcard tests/fuzz/*.c tests/abi/*.c ci/planted/*.c)) ## all, and every test compiled
+
+# The bugs that prove a sanitizer: see ci/sanitize.
+$(B)/planted/%: ci/planted/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
@@ -102,13 +127,13 @@ plugin-tests: $(PLUGIN_TESTS) ## plugin tests, one program each, through the har
 	@set -e; for t in $(PLUGIN_TESTS); do echo "== $$t"; $$t; done
 
 test: all $(B)/tests/unit $(PLUGIN_TESTS) ## all tests
-	sh tests/run
+	@B=$(B) CC="$(CC)" sh tests/run
 
 run: all ## pattern 4 on the embedded local AWS with the real taxi data
-	sh scripts/demo
+	@B=$(B) sh scripts/demo
 
-check: ## the quick gates: format, layers, limits
-	sh ci/quick
+check: ## the quick gates: format, layers, limits, shell
+	@B=$(B) sh ci/quick
 
 golden: all ## write the golden files anew; review them like code
 	UPDATE=1 sh tests/golden/run
@@ -116,15 +141,21 @@ golden: all ## write the golden files anew; review them like code
 bench: all ## ratios side by side in one run
 	sh scripts/bench
 
+man: $(B)/kpipe.1 ## the manual page, made from what the program says of itself
+$(B)/kpipe.1: core/cli/kpipe.1.in scripts/mkdocs $(B)/kpipe $(PLUGIN_SO)
+	$(call say,MAN,$@)
+	$(Q)sh scripts/mkdocs $(B)/kpipe >$@.new
+	@mv $@.new $@
+
 fmt:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-fuzz: $(FUZZERS) ## build the fuzz targets (make fuzz CC=clang B=build-fuzz SAN=-fsanitize=address,undefined)
+fuzz: $(FUZZERS) ## build the fuzz targets; ci/fuzz does it with clang and runs them
 
 clean:
 	rm -rf $(B)
 
-install: all ## PREFIX=/usr/local DESTDIR=
+install: all man ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/kpipe/plugins $(DESTDIR)$(PREFIX)/include/kpipe/ext \
 	  $(DESTDIR)$(PREFIX)/share/kpipe/template $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(B)/kpipe $(DESTDIR)$(PREFIX)/bin/kpipe
@@ -132,6 +163,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 sdk/include/kpipe/*.h $(DESTDIR)$(PREFIX)/include/kpipe/
 	install -m 644 sdk/include/kpipe/ext/*.h $(DESTDIR)$(PREFIX)/include/kpipe/ext/
 	install -m 644 sdk/template/* $(DESTDIR)$(PREFIX)/share/kpipe/template/
+	install -m 644 $(B)/kpipe.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
 dist: ## a source archive of what is committed
 	git archive --prefix=kpipe-$(VERSION)/ -o kpipe-$(VERSION).tar.gz HEAD

@@ -43,8 +43,10 @@ const char *kptest_path(const char *relative)
 
 const char *kptest_dir(void)
 {
-    char template[] = "/tmp/kptest-XXXXXX";
+    const char *tmp = getenv("TMPDIR");
+    char template[1024];
 
+    snprintf(template, sizeof template, "%s/kptest-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (n_dirs == MAX_DIRS || !mkdtemp(template))
         abort();
     return dirs[n_dirs++] = strdup(template);

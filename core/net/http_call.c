@@ -270,6 +270,12 @@ bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request
     return true;
 }
 
+void http_call_refuse(struct kp_http_call *call, const char *problem)
+{
+    call->head.len = call->n_pairs = call->body.len = call->body_len = 0;
+    snprintf(call->problem, sizeof call->problem, "%s", problem);
+}
+
 /* ---- the answer */
 
 static void response_headers(struct kp_http_call *call, kp_http_response *response)
@@ -367,18 +373,22 @@ struct kp_http_call *http_call_new(struct http_client *client)
     struct kp_http_call *call = mem_new(sizeof *call);
 
     call->client = client;
-    call->easy = curl_easy_init();
-    if (!call->easy) {
-        free(call);
-        return NULL;
-    }
-    set_constants(call);
     return call;
+}
+
+bool http_call_open(struct kp_http_call *call)
+{
+    call->easy = curl_easy_init();
+    if (!call->easy)
+        return false;
+    set_constants(call);
+    return true;
 }
 
 void http_call_free(struct kp_http_call *call)
 {
-    curl_easy_cleanup(call->easy);
+    if (call->easy)
+        curl_easy_cleanup(call->easy);
     free(call->lines);
     free(call->text.ptr);
     free(call->head.ptr);

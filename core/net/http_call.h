@@ -36,7 +36,7 @@ struct kp_http_call {
     void *arg;        /* [borrowed] */
     int64_t began_ns; /* monotonic */
 
-    CURL *easy;               /* [owned] */
+    CURL *easy;               /* [owned] NULL before http_call_open() */
     struct curl_slist *lines; /* [owned] an array, linked; texts are in `text` */
     size_t lines_cap;
     struct http_bytes text;             /* header lines of the request, NUL after each */
@@ -54,12 +54,16 @@ struct kp_http_call {
     bool head_done;
 };
 
-/* NULL: curl gives no handle. */
 struct kp_http_call *http_call_new(struct http_client *client);
+/* Gets the easy handle, without which nothing can be prepared; false: curl gives none. */
+bool http_call_open(struct kp_http_call *call);
 void http_call_free(struct kp_http_call *call);
 
 /* Fills the easy handle; false: `problem` says what is wrong with the request. */
 bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request);
+
+/* Instead of http_call_prepare(): the answer will be this problem. */
+void http_call_refuse(struct kp_http_call *call, const char *problem);
 
 /* The answer as the caller sees it [borrowed until the call is prepared again]. */
 kp_http_response http_call_response(struct kp_http_call *call, CURLcode result);

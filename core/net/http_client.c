@@ -6,20 +6,21 @@
  */
 #include "core/net/http_client.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/mem.h"
+#include "core/net/curl_lazy.h"
 #include "core/net/curl_pool.h"
 #include "core/net/http_call.h"
 
 #define KEEP_CALLS 1024 /* free ones, with their memory */
 
 struct http_client {
-    struct curl_pool *pool; /* [owned] */
+    uv_loop_t *loop;        /* [borrowed] */
+    struct curl_pool *pool; /* [owned] NULL before the first request */
     uv_timer_t refusals;    /* answers what could not be sent */
     struct kp_http_call *open, *idle;
     size_t n_idle;
@@ -55,9 +56,6 @@ static struct kp_http_call *call_take(struct http_client *client)
         client->n_idle--;
     } else {
         call = http_call_new(client);
-        if (!call)
-            bug("libcurl gives no easy handle: out of memory");
-        curl_pool_adopt(client->pool, call->easy);
     }
     list_put(&client->open, call);
     return call;
@@ -110,6 +108,26 @@ static void on_refusals(uv_timer_t *timer)
     } while (call);
 }
 
+/* Gives the call what it needs of curl. False: its `problem` says why there is none. */
+static bool call_open(struct kp_http_call *call)
+{
+    struct http_client *client = call->client;
+    struct error err = ERROR_INIT;
+
+    if (call->easy)
+        return true;
+    if (!client->pool && curl_lazy_load(&err))
+        client->pool = curl_pool_new(client->loop, on_ended, client, &err);
+    if (!client->pool) {
+        http_call_refuse(call, err.text);
+        return false;
+    }
+    if (!http_call_open(call))
+        bug("libcurl gives no easy handle: out of memory");
+    curl_pool_adopt(client->pool, call->easy);
+    return true;
+}
+
 kp_http_call *http_client_send(struct http_client *client, kp_node *node,
                                const kp_http_request *request, kp_http_fn fn, void *arg)
 {
@@ -122,7 +140,7 @@ kp_http_call *http_client_send(struct http_client *client, kp_node *node,
     call->arg = arg;
     call->began_ns = clock_mono_ns();
     call->state = HTTP_CALL_FAILED;
-    if (http_call_prepare(call, &known)) {
+    if (call_open(call) && http_call_prepare(call, &known)) {
         call->lane = curl_pool_add(client->pool, call->easy);
         if (call->lane)
             call->state = HTTP_CALL_RUNNING;
@@ -152,30 +170,17 @@ void http_client_forget(struct http_client *client, const kp_node *node)
 
 /* ---- life */
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready;
-
-static void start_curl(void)
-{
-    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 struct http_client *http_client_new(uv_loop_t *loop, struct error *err)
 {
     struct http_client *client = mem_new(sizeof *client);
+    int result = uv_timer_init(loop, &client->refusals);
 
-    pthread_once(&curl_once, start_curl);
-    if (curl_ready != CURLE_OK) {
-        error_set(err, ERROR_FAILED, "libcurl does not start: %s", curl_easy_strerror(curl_ready));
+    if (result) {
+        error_set(err, ERROR_FAILED, "no timer for the HTTP client: %s", uv_strerror(result));
         free(client);
         return NULL;
     }
-    client->pool = curl_pool_new(loop, on_ended, client, err);
-    if (!client->pool) {
-        free(client);
-        return NULL;
-    }
-    uv_timer_init(loop, &client->refusals);
+    client->loop = loop;
     client->refusals.data = client;
     return client;
 }

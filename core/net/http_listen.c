@@ -58,6 +58,13 @@ static socklen_t read_address(const char *listen, union address *ret)
     return inet_pton(AF_INET, host, &ret->in.sin_addr) == 1 ? sizeof ret->in : 0;
 }
 
+bool http_listen_is_address(const char *listen)
+{
+    union address address;
+
+    return read_address(listen, &address) > 0;
+}
+
 void http_listen_error(const char *listen, int sys, struct error *err)
 {
     switch (sys) {

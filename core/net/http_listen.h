@@ -10,6 +10,9 @@ struct error;
 /* Returns the socket [owned by caller], bound but not yet listening, or -1. */
 int http_listen_socket(const char *listen, bool reuse_port, struct error *err);
 
+/* False when it is no address: nothing is opened. */
+bool http_listen_is_address(const char *listen);
+
 /* Says why bind() or listen() failed. */
 void http_listen_error(const char *listen, int sys, struct error *err);
 

@@ -93,17 +93,27 @@ class Case(unittest.TestCase):
         with open(os.path.join(self.dir, "summary")) as f:
             return json.load(f)
 
-    def survive(self, n, *options):
-        """Kills runs at random moments, then lets one come to its end."""
-        for i in range(ROUNDS):
-            process = self.run_pattern(n, "--until", "end", *options)
+    def survive(self, n, judge, *options):
+        """Kills runs at random moments, ROUNDS of them, and judges what each series of them left
+        once a run has come to its end. Checkpoints come often, so that a run goes on in the middle
+        of what the one before had done."""
+        kills = 0
+        while True:
+            checkpoint = random.choice(("50ms", "200ms", "5s"))
+            process = self.run_pattern(n, "--until", "end", "--checkpoint", checkpoint, *options)
             try:
-                self.assertIn(process.wait(random.uniform(0.05, 1.5)), (0, 3), self.log())
+                wait_s = random.uniform(0.05, 0.9) if kills < ROUNDS else LIMIT_S
+                self.assertIn(process.wait(wait_s), (0, 3), self.log())
             except subprocess.TimeoutExpired:
+                self.assertLess(kills, ROUNDS, "does not end: " + self.log())
                 process.kill()
                 process.wait()
-        process = self.run_pattern(n, "--until", "end", *options)
-        self.assertIn(process.wait(LIMIT_S), (0, 3), self.log())
+                kills += 1
+                continue
+            judge()
+            if kills == ROUNDS:
+                return
+            shutil.rmtree(self.local)
 
     def balance(self, flow, read, delivered, filtered=0, dead_lettered=0):
         have = {k: flow[k] for k in ("read", "delivered", "filtered", "dead_lettered", "unsettled")}
@@ -261,8 +271,10 @@ class Pattern2(Case):
         self.assertEqual(self.found(), expected)
 
     def test_kills_lose_nothing(self):
-        self.survive(2, "--set", f"Prices={self.PRICES}")
-        self.assertEqual(self.expected() - self.found(), collections.Counter())
+        def judge():
+            self.assertEqual(self.expected() - self.found(), collections.Counter())
+
+        self.survive(2, judge, "--set", f"Prices={self.PRICES}")
 
     def test_the_ticker_is_bounded(self):
         flows = self.finish(self.run_pattern(2, "--until", "end", "--set", "Rate=1000", "--set", "Seconds=3"), 0)["flows"]
@@ -297,10 +309,12 @@ class Pattern3(Case):
         self.assertEqual(distance, year["sums"]["trip_distance_hundredths"])
 
     def test_kills_lose_nothing(self):
-        self.survive(3, "--set", "Demo=true")
-        trips = {json.loads(line)["trip_id"] for _, data in self.objects("pattern3-output")
-                 for line in gzip.decompress(data).splitlines()}
-        self.assertEqual(len(trips), 119996)
+        def judge():
+            trips = {json.loads(line)["trip_id"] for _, data in self.objects("pattern3-output")
+                     for line in gzip.decompress(data).splitlines()}
+            self.assertEqual(len(trips), 119996)
+
+        self.survive(3, judge, "--set", "Demo=true")
 
 
 class Pattern4(Case):
@@ -339,8 +353,10 @@ class Pattern4(Case):
         self.assertIn("400", message["kpipe"]["reason"])
 
     def test_kills_lose_nothing(self):
-        self.survive(4, "--set", f"FarePort={free_port()}")
-        self.assertEqual(dict(self.found()), self.expected())
+        def judge():
+            self.assertEqual(dict(self.found()), self.expected())
+
+        self.survive(4, judge, "--set", f"FarePort={free_port()}")
 
 
 if __name__ == "__main__":
