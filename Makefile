@@ -19,7 +19,7 @@ CFLAGS   += -std=c11 -g $(OPT) -march=x86-64-v2 -fvisibility=hidden -fPIC -pthre
 ifneq ($(shell uname -m),x86_64)
 CFLAGS   := $(filter-out -march=x86-64-v2,$(CFLAGS))
 endif
-LDFLAGS  += -pthread $(SAN) -Wl,-z,relro,-z,now
+LDFLAGS  += -Wl,--as-needed -pthread $(SAN) -Wl,-z,relro,-z,now
 LIBS     := $(shell pkg-config --libs $(PKGS)) -ldl -lm
 LIBS_WIRE := $(shell pkg-config --libs $(PKGS_WIRE))
 
@@ -139,7 +139,7 @@ golden: all ## write the golden files anew; review them like code
 	UPDATE=1 sh tests/golden/run
 
 bench: all ## ratios side by side in one run
-	sh scripts/bench
+	@B=$(B) CC="$(CC)" sh scripts/bench
 
 man: $(B)/kpipe.1 ## the manual page, made from what the program says of itself
 $(B)/kpipe.1: core/cli/kpipe.1.in scripts/mkdocs $(B)/kpipe $(PLUGIN_SO)

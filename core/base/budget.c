@@ -40,7 +40,7 @@ bool budget_take(struct budget *budget, size_t bytes)
     if (!take_one(budget, (int64_t)bytes))
         return false;
     if (budget->parent && !budget_take(budget->parent, bytes)) {
-        atomic_fetch_sub(&budget->used, (int64_t)bytes);
+        give_one(budget, (int64_t)bytes); /* who was refused meanwhile must hear of it */
         return false;
     }
     return true;

@@ -6,13 +6,13 @@
  */
 #include "core/net/http_client.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/mem.h"
-#include "core/net/curl_lazy.h"
 #include "core/net/curl_pool.h"
 #include "core/net/http_call.h"
 
@@ -108,6 +108,28 @@ static void on_refusals(uv_timer_t *timer)
     } while (call);
 }
 
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_started;
+
+static void start_curl(void)
+{
+    curl_started = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* The pool is made with the first request: a pipeline that calls nobody does without its memory. */
+static bool pool_open(struct http_client *client, struct error *err)
+{
+    if (client->pool)
+        return true;
+    pthread_once(&curl_once, start_curl);
+    if (curl_started)
+        error_set(err, ERROR_FAILED, "libcurl does not start: %s",
+                  curl_easy_strerror(curl_started));
+    else
+        client->pool = curl_pool_new(client->loop, on_ended, client, err);
+    return client->pool != NULL;
+}
+
 /* Gives the call what it needs of curl. False: its `problem` says why there is none. */
 static bool call_open(struct kp_http_call *call)
 {
@@ -116,9 +138,7 @@ static bool call_open(struct kp_http_call *call)
 
     if (call->easy)
         return true;
-    if (!client->pool && curl_lazy_load(&err))
-        client->pool = curl_pool_new(client->loop, on_ended, client, &err);
-    if (!client->pool) {
+    if (!pool_open(client, &err)) {
         http_call_refuse(call, err.text);
         return false;
     }

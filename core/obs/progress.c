@@ -1,6 +1,7 @@
 /* progress.c - see progress.h. */
 #include "core/obs/progress.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 enum { SAY_EVERY_MS = 10000 };
 
 static struct progress *live; /* whose table is on the screen; the log hook has no argument */
+static pthread_mutex_t screen = PTHREAD_MUTEX_INITIALIZER; /* who may write on it: workers log */
 
 /* 1234567 as 1,234,567. Returns out. */
 static const char *grouped(uint64_t n, char out[32])
@@ -31,18 +33,29 @@ static const char *grouped(uint64_t n, char out[32])
     return out;
 }
 
-void progress_clear(struct progress *progress)
+static void clear(struct progress *progress)
 {
     if (progress->rows)
         fprintf(stderr, "\033[%dA\033[J", progress->rows);
     progress->rows = 0;
 }
 
+void progress_clear(struct progress *progress)
+{
+    pthread_mutex_lock(&screen);
+    clear(progress);
+    pthread_mutex_unlock(&screen);
+}
+
 /* Log lines go above the table; the next second draws it again. */
 static void around_log(bool before)
 {
-    if (before && live)
-        progress_clear(live);
+    if (before) {
+        pthread_mutex_lock(&screen);
+        clear(live);
+    } else {
+        pthread_mutex_unlock(&screen);
+    }
 }
 
 void progress_init(struct progress *progress, bool is_quiet)
@@ -61,11 +74,11 @@ void progress_init(struct progress *progress, bool is_quiet)
 
 void progress_fini(struct progress *progress)
 {
-    progress_clear(progress);
     if (live == progress) {
-        log_hook(NULL);
+        log_hook(NULL); /* before the screen is locked: who logs has locked the log first */
         live = NULL;
     }
+    progress_clear(progress);
     free(progress->read);
     progress->read = NULL;
 }
@@ -92,13 +105,15 @@ static void draw(struct host *host, struct progress *progress)
     int64_t now = clock_mono_ms();
     double seconds = progress->drawn_ms ? (double)(now - progress->drawn_ms) / 1000 : 0;
 
-    progress_clear(progress);
+    pthread_mutex_lock(&screen);
+    clear(progress);
     fprintf(stderr, "%-14s %12s %10s %12s %12s %8s %10s\n", "flow", "read", "per s", "delivered",
             "filtered", "dead", "in flight");
     progress->rows = 1;
     for (size_t i = 0; i < host->options.plan->n_flows; i++)
         draw_flow(host, progress, i, seconds);
     progress->drawn_ms = now;
+    pthread_mutex_unlock(&screen);
 }
 
 static void say(struct host *host)

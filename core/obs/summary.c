@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -93,16 +94,28 @@ static json_t *summary_object(struct host *host, int exit_code)
     return object;
 }
 
+/* Something else than a file, such as /dev/stdout, must not be replaced by one. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && !S_ISREG(st.st_mode);
+}
+
 bool summary_write(struct host *host, int exit_code, const char *path, struct error *err)
 {
-    char *next = mem_fmt("%s.next", path);
+    bool in_place = is_special(path), ok;
+    char *next = in_place ? mem_dup(path) : mem_fmt("%s.next", path);
     json_t *object = summary_object(host, exit_code);
-    bool ok = !json_dump_file(object, next, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) &&
-              !rename(next, path);
 
+    errno = 0;
+    ok = !json_dump_file(object, next, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    if (ok && !in_place)
+        ok = !rename(next, path);
     if (!ok) {
-        error_sys(err, errno, "cannot write the summary %s", path);
-        unlink(next);
+        error_sys(err, errno ? errno : EIO, "cannot write the summary %s", path);
+        if (!in_place)
+            unlink(next);
     }
     json_decref(object);
     free(next);

@@ -14,7 +14,8 @@
 struct error;
 struct host;
 
-/* Writes beside `path` and renames, so that a reader never sees half of it. */
+/* Writes beside `path` and renames, so that a reader never sees half of it; into a device or pipe.
+ */
 bool summary_write(struct host *host, int exit_code, const char *path, struct error *err);
 
 #endif

@@ -124,8 +124,6 @@ kp_batch *batch_new(struct budget *budget, kp_lane *own_lane, uint32_t expected)
     batch->pub.record_size = sizeof *batch->records;
     batch->budget = budget;
     batch->mixed_lane = own_lane;
-    if (expected)
-        batch->cap = 0;
     if (expected && expected < UINT32_MAX / 2) {
         uint32_t cap = expected;
 
@@ -201,23 +199,34 @@ char *batch_alloc(kp_batch *b, size_t bytes)
 
 static void keep_memory(struct batch *batch, struct memory *memory)
 {
-    if (!memory || memory == batch->memory ||
-        (batch->n_others && batch->others[batch->n_others - 1] == memory))
-        return;
     mem_room(&batch->others, &batch->others_cap, batch->n_others, sizeof(struct memory *));
     atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
     batch->others[batch->n_others++] = memory;
 }
 
+/* Records of one source batch come in runs: what was kept last is then all that src has. */
+static bool keeps_all(const struct batch *out, const struct batch *src)
+{
+    size_t n = src->n_others + (src->memory != NULL);
+    struct memory *const *last;
+
+    if (out->n_others < n)
+        return false;
+    last = out->others + out->n_others - n;
+    for (size_t i = 0; i < src->n_others; i++)
+        if (last[i] != src->others[i])
+            return false;
+    return !src->memory || last[n - 1] == src->memory;
+}
+
 static void keep_all(struct batch *out, const struct batch *src)
 {
-    /* Records of one source batch come in runs: when its own memory was the last one kept, all
-     * of its others are kept already. */
-    if (src->memory && out->n_others && out->others[out->n_others - 1] == src->memory)
+    if (out == src || keeps_all(out, src))
         return;
     for (size_t i = 0; i < src->n_others; i++)
         keep_memory(out, src->others[i]);
-    keep_memory(out, src->memory);
+    if (src->memory)
+        keep_memory(out, src->memory);
 }
 
 static void set_lane(struct batch *out, const kp_batch *src)
@@ -243,6 +252,9 @@ static kp_record *copy_record(kp_batch *out, kp_batch *src, uint32_t i)
     record->outcome = KP_NONE;
     keep_all(to, from);
     set_lane(to, src);
+    /* Of records that were tried differently often the least counts: none is rejected early. */
+    if (out->count == 1 || from->attempts < to->attempts)
+        to->attempts = from->attempts;
     return record;
 }
 

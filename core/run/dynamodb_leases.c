@@ -35,9 +35,10 @@ struct dynamodb_leases {
     struct aws_client *aws; /* [borrowed] */
     uv_loop_t *loop;        /* [borrowed] */
     bool is_shared;
-    char *me;      /* [owned] this process, as leaseOwner */
-    char **tables; /* [owned] one per flow; NULL: it keeps no position */
-    unsigned n_calls;
+    const unsigned *n_signals;  /* [borrowed] waiting ends when one has come */
+    char *me;                   /* [owned] this process, as leaseOwner */
+    char **tables;              /* [owned] one per flow; NULL: it keeps no position */
+    struct lease_write *writes; /* [owned] under way */
 };
 
 /* ---- calls that main waits for */
@@ -95,12 +96,18 @@ static void call_and_wait(struct dynamodb_leases *db, const char *operation, jso
 {
     char target[64], *text = json_dumps(input, JSON_COMPACT);
     kp_aws_request request = request_for(operation, target, (kp_slice){text, strlen(text)});
+    kp_aws_call *call;
 
     *ret = (struct answer){.loop = db->loop};
     json_decref(input);
-    aws_client_call(db->aws, NULL, &request, answered, ret);
-    while (!ret->is_there)
+    call = aws_client_call(db->aws, NULL, &request, answered, ret);
+    while (!ret->is_there && !*db->n_signals)
         uv_run(db->loop, UV_RUN_ONCE);
+    if (!ret->is_there) {
+        aws_client_cancel(call);
+        ret->code = mem_dup("stopped by a signal");
+        ret->message = mem_dup("");
+    }
     free(text);
 }
 
@@ -126,7 +133,7 @@ static void pause_ms(struct dynamodb_leases *db, int64_t ms)
     uv_timer_init(db->loop, &timer);
     timer.data = &is_up;
     uv_timer_start(&timer, time_is_up, (uint64_t)ms, 0);
-    while (!is_up)
+    while (!is_up && !*db->n_signals)
         uv_run(db->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(db->loop, UV_RUN_NOWAIT);
@@ -302,12 +309,15 @@ static bool load(struct leases *leases, struct error *err)
 /* ---- writing */
 
 struct lease_write {
+    struct lease_write *next, *previous;
     struct leases *leases;
     struct lease_row *row;
     uint64_t counter; /* as it will be */
     bool gives_up;
-    bool is_look; /* a GetItem after a failed condition */
-    char *text;   /* [owned] the request */
+    bool is_look;                         /* a GetItem after a failed condition */
+    char checkpoint[KP_POSITION_MAX + 1]; /* what is written */
+    uint64_t sub;
+    char *text; /* [owned] the request */
 };
 
 static void send_write(struct lease_write *write, const char *operation, json_t *input);
@@ -325,9 +335,19 @@ static void write_ended(struct lease_write *write)
     struct dynamodb_leases *db = write->leases->state;
 
     write->row->is_being_sent = false;
-    db->n_calls--;
+    *(write->previous ? &write->previous->next : &db->writes) = write->next;
+    if (write->next)
+        write->next->previous = write->previous;
     free(write->text);
     free(write);
+}
+
+/* The position is still to be written. */
+static void owe(struct lease_row *row)
+{
+    pthread_mutex_lock(&row->lock);
+    row->is_dirty = true;
+    pthread_mutex_unlock(&row->lock);
 }
 
 static void write_worked(struct lease_write *write)
@@ -347,12 +367,23 @@ static void write_failed(struct lease_write *write, const char *what)
     char *text = mem_fmt("the checkpoint of %s in the lease table %s was not written: %s",
                          write->row->lane, db->tables[write->row->flow], what);
 
-    pthread_mutex_lock(&write->row->lock);
-    write->row->is_dirty = true;
-    pthread_mutex_unlock(&write->row->lock);
+    owe(write->row);
     leases_fail(write->leases, text);
     free(text);
     write_ended(write);
+}
+
+/* The table has the counter and the owner that this write was to leave behind. An earlier write of
+ * ours, whose answer and look were lost, leaves the same: then the position tells them apart. */
+static void write_is_there(struct lease_write *write, json_t *item)
+{
+    const char *checkpoint = text_of(item, "checkpoint", "S");
+    const char *sub = text_of(item, "checkpointSubSequenceNumber", "N");
+
+    if (!checkpoint || strcmp(checkpoint, write->checkpoint) != 0 || !sub ||
+        strtoull(sub, NULL, 10) != write->sub)
+        owe(write->row);
+    write_worked(write);
 }
 
 /* What stands in the table now? If it is what we wrote, only the answer had been lost. */
@@ -368,12 +399,14 @@ static void looked(struct lease_write *write, const kp_aws_response *response)
     owner = text_of(item, "leaseOwner", "S");
     counter = text_of(item, "leaseCounter", "N");
     if (counter && strtoull(counter, NULL, 10) == write->counter &&
-        (write->gives_up ? !owner : owner && !strcmp(owner, db->me)))
-        write_worked(write);
-    else if (answer.code)
+        (write->gives_up ? !owner : owner && !strcmp(owner, db->me))) {
+        write_is_there(write, item);
+    } else if (answer.code) {
         write_failed(write, answer.code);
-    else
+    } else {
+        write->row->is_lost = true;
         write_failed(write, "another worker has taken the lease");
+    }
     answer_fini(&answer);
 }
 
@@ -427,15 +460,21 @@ static void start_write(struct leases *leases, struct lease_row *row, bool gives
     struct dynamodb_leases *db = leases->state;
     struct lease_write *write = mem_new(sizeof *write);
     json_t *input, *values;
-    char text[KP_POSITION_MAX + 1];
-    uint64_t sub;
 
-    *write = (struct lease_write){
-        .leases = leases, .row = row, .counter = row->counter + 1, .gives_up = gives_up};
-    lease_row_take(row, text, &sub);
+    *write = (struct lease_write){.next = db->writes,
+                                  .leases = leases,
+                                  .row = row,
+                                  .counter = row->counter + 1,
+                                  .gives_up = gives_up};
+    if (write->next)
+        write->next->previous = write;
+    db->writes = write;
+    lease_row_take(row, write->checkpoint, &write->sub);
+    if (!*write->checkpoint)
+        strcpy(write->checkpoint, "TRIM_HORIZON");
     input = key_of(write);
     values = json_pack("{s:o, s:{s:s}, s:o, s:o}", ":new", number(write->counter), ":checkpoint",
-                       "S", *text ? text : "TRIM_HORIZON", ":sub", number(sub), ":zero", number(0));
+                       "S", write->checkpoint, ":sub", number(write->sub), ":zero", number(0));
     if (row->is_stored)
         json_object_set_new(values, ":old", number(row->counter));
     if (!gives_up)
@@ -454,18 +493,14 @@ static void start_write(struct leases *leases, struct lease_row *row, bool gives
         input, "ConditionExpression",
         json_string(row->is_stored ? "leaseCounter = :old" : "attribute_not_exists(leaseKey)"));
     row->is_being_sent = true;
-    db->n_calls++;
     send_write(write, "UpdateItem", input);
 }
 
 static bool must_write(struct dynamodb_leases *db, struct lease_row *row, bool is_last)
 {
-    bool is_dirty;
-
-    pthread_mutex_lock(&row->lock);
-    is_dirty = row->is_dirty;
-    pthread_mutex_unlock(&row->lock);
-    if (is_dirty)
+    if (row->is_lost)
+        return false;
+    if (lease_row_is_dirty(row))
         return true;
     if (!row->is_ours)
         return false;
@@ -490,13 +525,20 @@ static void publish(struct leases *leases, bool is_last)
 
 static bool is_busy(const struct leases *leases)
 {
-    return ((struct dynamodb_leases *)leases->state)->n_calls > 0;
+    return ((const struct dynamodb_leases *)leases->state)->writes != NULL;
 }
 
 static void free_store(struct leases *leases)
 {
     struct dynamodb_leases *db = leases->state;
 
+    while (db->writes) { /* the client that is freed next forgets their calls */
+        struct lease_write *write = db->writes;
+
+        db->writes = write->next;
+        free(write->text);
+        free(write);
+    }
     for (size_t i = 0; i < leases->plan->n_flows; i++)
         free(db->tables[i]);
     free(db->tables);
@@ -515,14 +557,17 @@ static char *make_worker_id(void)
 }
 
 void leases_use_dynamodb(struct leases *leases, struct aws_client *aws, uv_loop_t *loop,
-                         bool is_shared)
+                         bool is_shared, const unsigned *n_signals)
 {
     const struct plan *plan = leases->plan;
     struct dynamodb_leases *db = mem_new(sizeof *db);
     bool has_stream = false;
 
-    *db = (struct dynamodb_leases){
-        .aws = aws, .loop = loop, .is_shared = is_shared, .me = make_worker_id()};
+    *db = (struct dynamodb_leases){.aws = aws,
+                                   .loop = loop,
+                                   .is_shared = is_shared,
+                                   .n_signals = n_signals,
+                                   .me = make_worker_id()};
     db->tables = mem_new((plan->n_flows + 1) * sizeof *db->tables);
     for (size_t i = 0; i < plan->n_flows; i++) {
         uint32_t flags = plan->flows[i].nodes[0].element->flags;

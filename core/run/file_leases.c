@@ -42,48 +42,59 @@ static bool lock_file(struct file_leases *file, struct error *err)
     return false;
 }
 
-static void read_flow(struct leases *leases, uint32_t flow, json_t *lanes)
+/* False: not a file of ours. What cannot be read is never taken for "not there". */
+static bool read_flow(struct leases *leases, uint32_t flow, json_t *lanes)
 {
     const char *lane;
     json_t *value;
 
+    if (lanes && !json_is_object(lanes))
+        return false;
     json_object_foreach(lanes, lane, value)
     {
         const char *text = json_string_value(json_object_get(value, "checkpoint"));
+        json_t *sub = json_object_get(value, "sub");
         kp_position position;
         struct lease_row *row;
 
-        if (!text || strlen(text) > KP_POSITION_MAX)
-            continue;
+        if (!text || strlen(text) > KP_POSITION_MAX || (sub && !json_is_integer(sub)))
+            return false;
         row = leases_row(leases, flow, lane, &position);
-        lease_row_move(row, text, strlen(text),
-                       (uint64_t)json_integer_value(json_object_get(value, "sub")));
+        lease_row_move(row, text, strlen(text), (uint64_t)json_integer_value(sub));
         row->is_dirty = false;
         row->is_stored = true;
     }
+    return true;
+}
+
+static bool read_root(struct leases *leases, json_t *root)
+{
+    json_t *flows = json_object_get(root, "flows");
+    bool ok = json_integer_value(json_object_get(root, "kpipe")) == 1 && json_is_object(flows);
+
+    for (uint32_t i = 0; ok && i < leases->plan->n_flows; i++)
+        ok = read_flow(leases, i, json_object_get(flows, leases->plan->flows[i].name));
+    return ok;
 }
 
 static bool load(struct leases *leases, struct error *err)
 {
     struct file_leases *file = leases->state;
     json_error_t problem;
-    json_t *root, *flows;
+    json_t *root;
+    bool ok;
 
     if (!lock_file(file, err))
         return false;
     if (access(file->path, F_OK) && errno == ENOENT)
         return true;
-    root = json_load_file(file->path, 0, &problem);
-    if (!root) {
+    root = json_load_file(file->path, JSON_REJECT_DUPLICATES, &problem);
+    ok = root && read_root(leases, root);
+    if (!ok)
         error_set(err, ERROR_CORRUPT, "the lease file %s cannot be read: %s", file->path,
-                  problem.text);
-        return false;
-    }
-    flows = json_object_get(root, "flows");
-    for (uint32_t i = 0; i < leases->plan->n_flows; i++)
-        read_flow(leases, i, json_object_get(flows, leases->plan->flows[i].name));
+                  root ? "it is not one of ours" : problem.text);
     json_decref(root);
-    return true;
+    return ok;
 }
 
 static json_t *flow_object(struct leases *leases, uint32_t flow)
@@ -114,7 +125,24 @@ static bool write_whole(const struct file_leases *file, json_t *root)
     if (ok && !rename(file->next_path, file->path))
         return true;
     errno = saved ? saved : errno;
+    saved = errno;
+    unlink(file->next_path);
+    errno = saved;
     return false;
+}
+
+/* The file does not have what was taken for it. */
+static void owe_all(struct leases *leases)
+{
+    pthread_mutex_lock(&leases->lock);
+    for (uint32_t i = 0; i < leases->plan->n_flows; i++) {
+        for (struct lease_row *row = leases->rows[i]; row; row = row->next) {
+            pthread_mutex_lock(&row->lock);
+            row->is_dirty |= row->is_stored;
+            pthread_mutex_unlock(&row->lock);
+        }
+    }
+    pthread_mutex_unlock(&leases->lock);
 }
 
 static void publish(struct leases *leases, bool is_last)
@@ -138,6 +166,7 @@ static void publish(struct leases *leases, bool is_last)
 
         leases_fail(leases, text);
         free(text);
+        owe_all(leases);
     }
     json_decref(root);
 }

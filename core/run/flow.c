@@ -91,6 +91,9 @@ void flow_flush(struct flow *flow)
 
 void flow_close(struct flow *flow)
 {
+    /* What one gives back must not start anything at the next, which is closed a moment later. */
+    for (uint32_t i = 0; i < all_nodes(flow); i++)
+        flow->nodes[i].is_closing = flow->nodes[i].is_open;
     for (uint32_t i = 0; i < all_nodes(flow); i++)
         node_close(&flow->nodes[i]);
 }

@@ -21,6 +21,13 @@ struct host;
 struct plan_flow;
 struct worker;
 
+/* How main sees a flow move. Threads: main. */
+struct flow_watch {
+    uint64_t activity;  /* at the last look */
+    int64_t active_ms;  /* when it last changed, monotonic */
+    int64_t flushed_ms; /* when the stages were last asked for what they hold */
+};
+
 struct flow {
     struct host *host;
     struct worker *worker;
@@ -33,7 +40,9 @@ struct flow {
     bool has_failure_node; /* nodes[n_nodes] */
     count activity;        /* moves whenever a record does */
     _Atomic bool has_ended, has_caught_up;
-    _Atomic bool has_source; /* a source runs here */
+    _Atomic bool has_source;    /* a source runs here */
+    _Atomic bool has_full_lane; /* a lane was refused and not woken yet */
+    struct flow_watch watch;    /* of all instances, in that of worker 0 */
 };
 
 struct flow_place {

@@ -56,15 +56,13 @@ static void group_settle(struct origin *origin, uint32_t index, enum end how,
         g->worst = how;
         free(g->reason);
         g->reason = reason ? mem_dupn(reason->ptr, reason->len) : NULL;
-        if (reason && g->shares > 1)
-            reason = NULL; /* our copy is used at the end */
     }
     if (--g->shares)
         return;
     why = (kp_slice){g->reason, 0};
     while (g->reason && g->reason[why.len])
         why.len++;
-    settle_members(g, g->worst, g->reason ? &why : NULL, receipt);
+    settle_members(g, g->worst, g->reason ? &why : NULL, how == g->worst ? receipt : NULL);
 }
 
 static const struct origin_ops group_ops = {group_share, group_settle};

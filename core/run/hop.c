@@ -21,6 +21,12 @@
 
 /* ---- giving */
 
+/* A node that is closing may still give batches back, but gets none. */
+static bool takes_more(const kp_node *node)
+{
+    return node->is_open && !node->is_closing && !node->has_failed;
+}
+
 static bool may_enter(const struct hop *hop)
 {
     return !hop->inside || (hop->node->element->flags & KP_CONCURRENT && !hop->tries);
@@ -59,7 +65,7 @@ static struct batch *next_again(struct hop *hop)
     if (!batch || (hop->tries && hop->inside))
         return NULL;
     if (batch->due_ms > clock_mono_ms()) {
-        if (!timer_is_set(&hop->timer))
+        if (!timer_is_set(&hop->timer) || hop->timer.due_ms > batch->due_ms)
             timers_set(&hop->node->worker->timers, &hop->timer, batch->due_ms - clock_mono_ms());
         return NULL;
     }
@@ -83,7 +89,7 @@ static void go_on(struct hop *hop)
 {
     struct batch *batch;
 
-    while (!hop->node->has_failed && may_enter(hop)) {
+    while (takes_more(hop->node) && may_enter(hop)) {
         batch = next_again(hop);
         if (!batch)
             batch = next_queued(hop);
@@ -156,7 +162,7 @@ void hop_put(kp_node *from, uint32_t index, kp_batch *b)
         return;
     }
     lane_hold(lane);
-    if (!hop->queue && !hop->again && !hop->giving && !hop->node->has_failed && may_enter(hop)) {
+    if (!hop->queue && !hop->again && !hop->giving && takes_more(hop->node) && may_enter(hop)) {
         give(hop, batch);
         return;
     }
@@ -220,6 +226,7 @@ static void try_again(struct hop *hop, struct batch *batch, int64_t after_ms, co
     batch->next = *link;
     *link = batch;
     lane_hold(hop->lane);
+    worker_defer(node->worker, &hop->task); /* sets its timer; now or once the node has room */
 }
 
 /* What acting on the marks of one batch gathers. */
@@ -329,11 +336,32 @@ static bool deliver_plainly(kp_node *node, kp_batch *b)
     return true;
 }
 
+static bool has_ticket(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->pub.count; i++)
+        if (batch->records[i].ticket[0])
+            return true;
+    return false;
+}
+
+/* The hop that a batch came by. What a stage put together itself goes by the lane of its records,
+ * which is there as long as one of their tickets is, or by the node's own. */
+static struct hop *hop_of(kp_node *node, struct batch *batch)
+{
+    if (batch->hop)
+        return batch->hop;
+    if (!batch->pub.lane || !has_ticket(batch)) {
+        batch->pub.lane = &node->own;
+        batch->pub.lane_name = (kp_slice){"", 0};
+    }
+    return &batch->pub.lane->hops[node->index];
+}
+
 /* Acts on all marks. Afterwards the batch holds only what goes on. */
 static void act_on_marks(kp_node *node, kp_batch *b, bool is_end)
 {
     struct batch *batch = batch_of(b);
-    struct hop *hop = batch->hop ? batch->hop : &node->own.hops[node->index];
+    struct hop *hop = hop_of(node, batch);
     struct sorted sorted = {.node = node, .b = b, .attempts = batch->attempts, .is_end = is_end};
 
     if (is_end && node->element->kind == KP_SINK && deliver_plainly(node, b)) {

@@ -21,6 +21,7 @@
 
 enum {
     TICK_MS = 50,
+    BURST_MS = 300, /* signals that come together count as one */
     DEFAULT_DRAIN_MS = 30000,
     DEFAULT_MEMORY = 256 << 20,
 };
@@ -77,6 +78,11 @@ void host_failed(struct host *host, const kp_node *node)
     host_nudge(host);
 }
 
+bool host_is_over(const struct host *host)
+{
+    return host->is_closing || host->has_failed;
+}
+
 const char *host_failure(struct host *host)
 {
     return host->has_failed ? host->failure : NULL;
@@ -111,7 +117,12 @@ double host_seconds(const struct host *host)
 static void signalled(uv_signal_t *uv, int number)
 {
     struct host *host = uv->data;
+    int64_t now = clock_mono_ms();
 
+    /* timeout(1), for one, sends its signal to us and to our process group. */
+    if (host->n_signals && now - host->signalled_ms < BURST_MS)
+        return;
+    host->signalled_ms = now;
     host->n_signals++;
     log_info("run.stopping", "signal=%d", number);
 }
@@ -130,6 +141,8 @@ static void begin(struct host *host, const struct host_options *options)
     uv_loop_init(&host->loop);
     inbox_init(&host->inbox, &host->loop);
     uv_timer_init(&host->loop, &host->tick);
+    /* Repeats: libuv runs timers before it waits, and would wait for ever after the only one. */
+    uv_timer_start(&host->tick, ticked, TICK_MS, TICK_MS);
     for (int i = 0; i < HOST_SIGNALS; i++) {
         uv_signal_init(&host->loop, &host->signals[i]);
         host->signals[i].data = host;
@@ -141,10 +154,8 @@ static void begin(struct host *host, const struct host_options *options)
     host->budget.limit = options->memory_bytes ? options->memory_bytes : DEFAULT_MEMORY;
 }
 
-/* Runs main's loop once; comes back at the latest after a tick. */
-static void turn(struct host *host)
+void host_turn(struct host *host)
 {
-    uv_timer_start(&host->tick, ticked, TICK_MS, 0);
     uv_run(&host->loop, UV_RUN_ONCE);
 }
 
@@ -308,7 +319,8 @@ static bool prepare(struct host *host)
     if (!make_workers(host, &err))
         return fail(host, &err);
     make_flows(host);
-    host->leases = leases_new(plan, host->aws, &host->loop, !host->options.local_dir);
+    host->leases =
+        leases_new(plan, host->aws, &host->loop, !host->options.local_dir, &host->n_signals);
     if (!leases_load(host->leases, &err) || !open_flows(host, &err))
         return fail(host, &err);
     return true;
@@ -365,8 +377,15 @@ static void look_after(struct host *host)
 /* Room is short and nothing moves: buffers may hold what the sources wait for. */
 static void relieve(struct host *host)
 {
-    if (atomic_load(&host->budget.starved))
-        until_flush_quiet(host, &host->until);
+    bool is_short = atomic_load(&host->budget.starved);
+
+    for (size_t f = 0; f < host->options.plan->n_flows && !is_short; f++) {
+        is_short = atomic_load(&host->flow_budgets[f].starved);
+        for (uint32_t w = 0; w < host->n_workers && !is_short; w++)
+            is_short = host_flow(host, (uint32_t)f, w)->has_full_lane;
+    }
+    if (is_short)
+        until_flush_quiet(host);
 }
 
 /* A pipeline that can come to its end by itself does, whether or not anybody said so. */
@@ -392,7 +411,7 @@ static void run_flows(struct host *host)
     flows_where(host, true, do_start);
     flows_where(host, false, do_start);
     while (!host->n_signals && !host->has_failed && !until_look(host, &host->until)) {
-        turn(host);
+        host_turn(host);
         look_after(host);
         relieve(host);
     }
@@ -422,16 +441,14 @@ static bool is_settled(struct host *host, bool is_request)
 /* Stops the sources of one kind and waits for their records. */
 static enum host_end drain(struct host *host, bool is_request, int64_t deadline)
 {
-    unsigned n_signals = host->n_signals;
-
     flows_where(host, is_request, do_stop);
     while (!is_settled(host, is_request)) {
-        if (host->n_signals > n_signals)
+        if (host->n_signals > 1) /* the first asked for what is going on already */
             return HOST_KILLED;
         if (clock_mono_ms() >= deadline)
             return HOST_DEADLINE;
-        until_flush_quiet(host, &host->until);
-        turn(host);
+        until_flush_quiet(host);
+        host_turn(host);
         look_after(host);
     }
     return HOST_DONE;
@@ -453,24 +470,44 @@ static enum host_end drain_all(struct host *host)
 static void write_checkpoints(struct host *host)
 {
     int64_t deadline = clock_mono_ms() + 10000;
+    struct leases *leases = host->leases;
 
-    if (!host->leases)
+    if (!leases)
         return;
-    while (clock_mono_ms() < deadline) {
-        leases_publish(host->leases, true);
-        if (leases_is_clean(host->leases))
-            return;
-        turn(host);
+    leases_publish(leases, true);
+    /* After a failure nothing is sent any more, but what is under way is waited for. */
+    while (leases->failure ? leases->store->is_busy(leases) : !leases_is_clean(leases)) {
+        if (clock_mono_ms() >= deadline || host->n_signals > 1) {
+            log_warn("leases.left", "text=\"the last checkpoints were not written; some records "
+                                    "will be read again\"");
+            break;
+        }
+        host_turn(host);
+        if (!leases->failure)
+            leases_publish(leases, true);
     }
-    log_warn("leases.left", "text=\"the last checkpoints were not written; some records will be "
-                            "read again\"");
+    if (leases->failure)
+        set_failure(host, leases->failure);
 }
 
-static void do_close(struct worker *worker, void *arg)
+static uint32_t works_of(const struct flow *flow)
 {
-    (void)arg;
-    for (size_t f = 0; f < worker->n_flows; f++)
-        flow_close(worker->flows[f]);
+    uint32_t works = 0;
+
+    for (uint32_t i = 0; i < flow->n_nodes + flow->has_failure_node; i++)
+        works += flow->nodes[i].works;
+    return works;
+}
+
+/* Closes the flows that have nothing on the pool; *left counts the others. */
+static void do_close(struct worker *worker, void *left)
+{
+    for (size_t f = 0; f < worker->n_flows; f++) {
+        if (works_of(worker->flows[f]))
+            ++*(uint32_t *)left;
+        else
+            flow_close(worker->flows[f]);
+    }
 }
 
 static void do_give_up(struct worker *worker, void *arg)
@@ -488,34 +525,20 @@ static void do_free(struct worker *worker, void *arg)
     worker->n_flows = 0;
 }
 
-static void count_works(struct worker *worker, void *arg)
-{
-    for (size_t f = 0; f < worker->n_flows; f++)
-        for (uint32_t i = 0; i < worker->flows[f]->n_nodes + worker->flows[f]->has_failure_node;
-             i++)
-            *(uint32_t *)arg += worker->flows[f]->nodes[i].works;
-}
-
-/* What the pool works on still uses the nodes. */
-static void wait_for_pool(struct host *host)
-{
-    for (;;) {
-        uint32_t works = 0;
-
-        all_workers(host, count_works, &works);
-        if (!works)
-            return;
-        turn(host);
-    }
-}
-
 static void close_flows(struct host *host)
 {
-    host->budget.freed = NULL;
-    for (size_t f = 0; host->flow_budgets && f < host->options.plan->n_flows; f++)
-        host->flow_budgets[f].freed = NULL;
-    wait_for_pool(host);
-    all_workers(host, do_close, NULL);
+    uint32_t left;
+
+    host->is_closing = true;
+    for (size_t f = 0; f < host->options.plan->n_flows; f++)
+        all_workers(host, do_stop, &f);
+    for (;;) {
+        left = 0;
+        all_workers(host, do_close, &left);
+        if (!left)
+            break;
+        host_turn(host); /* what the pool works on still uses the nodes */
+    }
     all_workers(host, do_give_up, NULL);
     all_workers(host, do_give_up, NULL); /* relays may have brought some back */
     host->ended_ms = clock_mono_ms();
@@ -534,6 +557,8 @@ void host_free(struct host *host)
 
     if (ran)
         all_workers(host, do_free, NULL);
+    service_stop(host->local);
+    host->budget.freed = NULL; /* nobody has record memory any more */
     for (uint32_t w = 0; host->workers && w < host->n_workers; w++) {
         if (!host->workers[w].runs)
             do_free(&host->workers[w], NULL);
@@ -541,9 +566,7 @@ void host_free(struct host *host)
     }
     leases_free(host->leases);
     aws_client_free(host->aws);
-    if (host->http)
-        http_client_free(host->http);
-    service_stop(host->local);
+    http_client_free(host->http);
     aws_config_free(host->aws_config);
     inbox_fini(&host->inbox);
     uv_walk(&host->loop, close_handle, NULL);
@@ -587,7 +610,7 @@ enum host_end host_run_service(struct host *host, const struct host_options *opt
     }
     ready(host_local_url(host));
     while (!host->n_signals && !host->has_failed)
-        uv_run(&host->loop, UV_RUN_ONCE);
+        host_turn(host);
     return host->has_failed ? HOST_FAILED : HOST_DONE;
 }
 

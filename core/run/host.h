@@ -42,8 +42,8 @@ struct host_options {
     const char *local_listen;      /* NULL: a free port of 127.0.0.1 */
     const char *local_durability;  /* NULL: its default */
     bool no_limits, verify_signatures;
-    int64_t drain_ms;      /* 0: 30 s */
-    int64_t checkpoint_ms; /* 0: the plan's */
+    int64_t drain_ms;        /* 0: 30 s */
+    int64_t checkpoint_ms;   /* 0: the plan's */
     struct until_goal until; /* UNTIL_STOPPED: UNTIL_END when all sources are bounded */
     /* Called once a second while flows run, and once more at the end. */
     void (*progress)(struct host *host, void *arg);
@@ -75,10 +75,12 @@ struct host {
     const kp_resource *const *resources;
     struct until until;
     unsigned n_signals;
+    int64_t signalled_ms; /* when the last of them came, monotonic */
     pthread_mutex_t lock;
     char *failure; /* [owned] guarded by lock: the first one */
     enum error_kind failure_kind;
     _Atomic bool has_failed;
+    _Atomic bool is_closing; /* nodes are being closed: what they still have stays unsettled */
     int64_t started_ms, ended_ms, published_ms, progress_ms; /* monotonic */
 };
 
@@ -124,6 +126,9 @@ struct budget *host_budget(struct host *host);
 struct aws_config *host_aws_config(struct host *host);
 void host_info(struct host *host, kp_info *ret);
 void host_failed(struct host *host, const kp_node *node); /* [any] */
+bool host_is_over(const struct host *host);               /* it has failed or closes [any] */
+/* Runs main's loop once; comes back at the latest after a tick. */
+void host_turn(struct host *host);
 /* The lease row of a source's lane, NULL when it keeps none. [worker] */
 struct lease_row *host_lease_row(kp_node *node, const char *lane, kp_position *ret_start);
 /* Something happened that main may wait for. [any] */

@@ -81,7 +81,7 @@ static void move_watermark(struct kp_lane *lane)
             lane->is_stuck = true;
             break;
         }
-        if (lane->row)
+        if (lane->row && entry->end_len)
             lease_row_move(lane->row, entry->end, entry->end_len, entry->end_sub);
         lane->first = entry->next;
         if (!lane->first)
@@ -123,6 +123,7 @@ static void lane_task(struct task *task)
     if (!lane->wants_room || node->is_stopped || !node->is_started)
         return;
     lane->wants_room = false;
+    node->flow->has_full_lane = false;
     if (node->element->wake)
         node->element->wake(node, node->state, lane, lane->state);
 }
@@ -133,9 +134,9 @@ static void tell_source(struct task *task)
     struct kp_lane *lane = entry->lane;
     kp_node *node = lane->node;
 
-    entry->was_told = true;
     if (node->element->settled && node->is_open)
         node->element->settled(node, node->state, entry->token, entry->results, entry->n);
+    entry->was_told = true; /* not before: what it submits may end at once and move the watermark */
     move_watermark(lane);
     check_lane(lane);
 }
@@ -202,6 +203,21 @@ static void entry_share(struct origin *origin, uint32_t index)
     entry->shares[index]++;
 }
 
+/* A record whose stage broke or is closed is read again by the next run. Any other must not end so:
+ * the lane would stand still for good, unseen. */
+static void check_unsettled(struct entry *entry)
+{
+    kp_node *source = entry->lane->node;
+
+    if (source->is_closing || source->element->flags & KP_REQUEST ||
+        host_is_over(source->worker->host))
+        return;
+    node_fail(source,
+              "a stage gave up records of lane '%s' without saying how they ended (a bug of its "
+              "plugin); they stay unread",
+              entry->lane->name);
+}
+
 static void entry_settle(struct origin *origin, uint32_t index, enum end how,
                          const kp_slice *reason, const kp_receipt *receipt)
 {
@@ -220,7 +236,10 @@ static void entry_settle(struct origin *origin, uint32_t index, enum end how,
     if (!entry->open)
         bug("lane %s: a ticket was settled twice", entry->lane->name);
     count_end(entry->lane->node, how);
-    entry->is_unsettled |= how == END_UNSETTLED;
+    if (how == END_UNSETTLED && !entry->is_unsettled) {
+        entry->is_unsettled = true;
+        check_unsettled(entry);
+    }
     if (--entry->open == 0)
         entry_ended(entry);
 }
@@ -308,6 +327,7 @@ void lane_fini(struct kp_lane *lane)
         entry_free(entry);
     }
     free(lane->hops);
+    free(lane->start);
     free(lane->name);
     lane->hops = NULL;
     lane->name = NULL;
@@ -327,6 +347,8 @@ kp_lane *lane_open(kp_node *node, const char *name, void *state, kp_position *re
     *ret_start = (kp_position){{"", 0}, 0};
     if (!(node->element->flags & KP_REQUEST))
         lane->row = host_lease_row(node, name, ret_start);
+    if (ret_start->text.len) /* the row's own text moves on */
+        ret_start->text.ptr = lane->start = mem_dupn(ret_start->text.ptr, ret_start->text.len);
     return lane;
 }
 
@@ -345,6 +367,7 @@ bool lane_ready(kp_lane *lane)
         return false;
     if (lane->bytes >= lane_share(lane)) {
         lane->wants_room = true;
+        node->flow->has_full_lane = true;
         return false;
     }
     if (!budget_has_room(node->budget)) {

@@ -28,6 +28,7 @@ struct kp_lane {
     kp_node *node; /* the source; of an own lane: its node; of a relay: the receiving node */
     char *name;    /* [owned] */
     size_t name_len;
+    char *start;      /* [owned] where its checkpoint stood when it was opened, or NULL */
     void *state;      /* the plugin's */
     struct hop *hops; /* [owned] one per node of the flow, see hop.h */
     uint32_t n_hops;

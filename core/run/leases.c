@@ -9,7 +9,7 @@
 #include "core/config/plan.h"
 
 struct leases *leases_new(const struct plan *plan, struct aws_client *aws, uv_loop_t *loop,
-                          bool is_shared)
+                          bool is_shared, const unsigned *n_signals)
 {
     struct leases *leases = mem_new(sizeof *leases);
 
@@ -19,7 +19,7 @@ struct leases *leases_new(const struct plan *plan, struct aws_client *aws, uv_lo
     if (!strncmp(plan->leases, "file:", 5))
         leases_use_file(leases, plan->leases + 5);
     else
-        leases_use_dynamodb(leases, aws, loop, is_shared);
+        leases_use_dynamodb(leases, aws, loop, is_shared, n_signals);
     return leases;
 }
 
@@ -65,7 +65,9 @@ struct lease_row *leases_row(struct leases *leases, uint32_t flow, const char *l
         leases->rows[flow] = row;
     }
     pthread_mutex_unlock(&leases->lock);
+    pthread_mutex_lock(&row->lock);
     *ret = (kp_position){{row->text, row->len}, row->sub};
+    pthread_mutex_unlock(&row->lock);
     return row;
 }
 
@@ -98,17 +100,24 @@ void leases_publish(struct leases *leases, bool is_last)
     leases->store->publish(leases, is_last);
 }
 
+bool lease_row_is_dirty(struct lease_row *row)
+{
+    bool is_dirty;
+
+    pthread_mutex_lock(&row->lock);
+    is_dirty = row->is_dirty;
+    pthread_mutex_unlock(&row->lock);
+    return is_dirty;
+}
+
 bool leases_is_dirty(struct leases *leases)
 {
     bool is_dirty = false;
 
     pthread_mutex_lock(&leases->lock);
     for (size_t i = 0; i < leases->plan->n_flows && !is_dirty; i++) {
-        for (struct lease_row *row = leases->rows[i]; row && !is_dirty; row = row->next) {
-            pthread_mutex_lock(&row->lock);
-            is_dirty = row->is_dirty;
-            pthread_mutex_unlock(&row->lock);
-        }
+        for (struct lease_row *row = leases->rows[i]; row && !is_dirty; row = row->next)
+            is_dirty = !row->is_lost && lease_row_is_dirty(row);
     }
     pthread_mutex_unlock(&leases->lock);
     return is_dirty;

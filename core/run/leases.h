@@ -37,6 +37,7 @@ struct lease_row {
     bool is_stored; /* the store has a row for it */
     bool is_being_sent;
     bool is_ours;       /* DynamoDB: leaseOwner is this process */
+    bool is_lost;       /* DynamoDB: another process has taken it; not written any more */
     uint64_t counter;   /* DynamoDB: leaseCounter as last read or written */
     int64_t written_ms; /* when, monotonic */
 };
@@ -62,13 +63,14 @@ struct leases {
     char *failure;           /* [owned] why the run must end */
 };
 
-/* `aws` is main's client, NULL with a file store. */
+/* `aws` is main's client, NULL with a file store. is_shared: others may hold leases of the table.
+ * leases_load() gives up once *n_signals [borrowed] is not 0. */
 struct leases *leases_new(const struct plan *plan, struct aws_client *aws, uv_loop_t *loop,
-                          bool is_shared /* others may hold leases of the table */);
+                          bool is_shared, const unsigned *n_signals);
 void leases_free(struct leases *leases); /* NULL is fine */
 
 bool leases_load(struct leases *leases, struct error *err);
-/* Finds or makes the row; *ret is a copy of where it stands [borrowed until the row moves]. */
+/* Finds or makes the row; *ret is where it stands [borrowed until the row moves]. */
 struct lease_row *leases_row(struct leases *leases, uint32_t flow, const char *lane,
                              kp_position *ret);
 void lease_row_move(struct lease_row *row, const char *text, size_t len, uint64_t sub);
@@ -77,12 +79,13 @@ void leases_publish(struct leases *leases, bool is_last);
 bool leases_is_clean(struct leases *leases);               /* everything is written */
 void leases_fail(struct leases *leases, const char *text); /* the first counts */
 bool leases_is_dirty(struct leases *leases); /* a row has moved since it was handed over */
+bool lease_row_is_dirty(struct lease_row *row);
 /* Copies a row's position; true when it had moved, which is then forgotten. */
 bool lease_row_take(struct lease_row *row, char text[KP_POSITION_MAX + 1], uint64_t *ret_sub);
 
 /* file_leases.c, dynamodb_leases.c */
 void leases_use_file(struct leases *leases, const char *path);
 void leases_use_dynamodb(struct leases *leases, struct aws_client *aws, uv_loop_t *loop,
-                         bool is_shared);
+                         bool is_shared, const unsigned *n_signals);
 
 #endif

@@ -26,6 +26,8 @@ static void wake_source(struct task *task)
     /* For all lanes: those that were refused for want of memory need no call of their own. */
     for (struct kp_lane *lane = node->lanes; lane; lane = lane->next)
         lane->wants_room = false;
+    if (node->flow)
+        node->flow->has_full_lane = false;
     node->element->wake(node, node->state, NULL, NULL);
 }
 

@@ -30,7 +30,8 @@ struct relay {
     struct post post;
     struct worker *sender; /* [borrowed] */
     struct flow *home;     /* [borrowed] the instance over there */
-    kp_lane *lane;         /* the sender's; only its name is used over there */
+    kp_lane *lane;         /* the sender's; only compared over there */
+    kp_lane *stand_in;     /* the home worker's, held until all tickets have ended */
     char *lane_name;       /* [owned] */
     size_t lane_len;
     kp_batch *b; /* [owned] until it has arrived */
@@ -86,19 +87,21 @@ static void relay_settle(struct origin *origin, uint32_t index, enum end how,
     }
     if (--ticket->shares || --relay->open)
         return;
+    if (relay->stand_in)
+        lane_let_go(relay->stand_in);
     relay->post.run = came_back;
     inbox_post(&relay->sender->inbox, &relay->post);
 }
 
 static const struct origin_ops relay_ops = {relay_share, relay_settle};
 
-static kp_lane *stand_in(struct relay *relay)
+static kp_lane *find_stand_in(struct relay *relay)
 {
     kp_node *node = &relay->home->nodes[relay->to];
     struct kp_lane *lane;
 
-    for (lane = node->lanes; lane; lane = lane->next)
-        if (lane->state == relay->lane)
+    for (lane = node->lanes; lane; lane = lane->next) /* an address may have come back: name too */
+        if (lane->state == relay->lane && !strcmp(lane->name, relay->lane_name))
             return lane;
     lane = mem_new(sizeof *lane);
     lane_init(lane, node, relay->lane_name, relay->lane_len);
@@ -122,7 +125,9 @@ static void arrived(struct post *post)
         batch_free(b);
         return;
     }
-    b->lane = stand_in(relay);
+    batch_of(b)->mixed_lane = &node->own;
+    b->lane = relay->stand_in = find_stand_in(relay);
+    lane_hold(relay->stand_in); /* a stage may keep records longer than their batch */
     hop_put(node, relay->to, b);
 }
 

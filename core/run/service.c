@@ -16,9 +16,9 @@ struct service {
     struct host *host; /* [borrowed] */
     struct worker worker;
     struct kp_node node;
-    void *config;     /* [owned] */
-    bool has_worker;  /* worker and node are made */
-    uint32_t n_works; /* what count_works() saw */
+    void *config;    /* [owned] */
+    bool has_worker; /* worker and node are made */
+    bool is_closed;  /* what try_close() found */
 };
 
 /* ---- options */
@@ -127,31 +127,15 @@ static void stop_node(struct worker *worker, void *arg)
     node_stop(&service->node);
 }
 
-static void count_works(struct worker *worker, void *arg)
+/* Unless the pool still works for it. */
+static void try_close(struct worker *worker, void *arg)
 {
     struct service *service = arg;
 
     (void)worker;
-    service->n_works = service->node.works;
-}
-
-/* What the pool works on still uses the node; each end nudges main. */
-static void wait_for_pool(struct service *service)
-{
-    for (;;) {
-        worker_call(&service->worker, count_works, service);
-        if (!service->n_works)
-            return;
-        uv_run(&service->host->loop, UV_RUN_ONCE);
-    }
-}
-
-static void close_node(struct worker *worker, void *arg)
-{
-    struct service *service = arg;
-
-    (void)worker;
-    node_close(&service->node);
+    if (!service->node.works)
+        node_close(&service->node);
+    service->is_closed = !service->node.is_open;
 }
 
 void service_stop(struct service *service)
@@ -161,8 +145,11 @@ void service_stop(struct service *service)
     if (service->has_worker) {
         if (service->worker.runs) {
             worker_call(&service->worker, stop_node, service);
-            wait_for_pool(service);
-            worker_call(&service->worker, close_node, service);
+            worker_call(&service->worker, try_close, service);
+            while (!service->is_closed) {
+                host_turn(service->host);
+                worker_call(&service->worker, try_close, service);
+            }
         }
         worker_fini(&service->worker);
         node_fini(&service->node);
@@ -204,7 +191,7 @@ bool service_wait(struct service *service, struct error *err)
     struct kp_node *node = &service->node;
 
     while (!node->has_failed && !node->is_ready && !node->has_ended && !service->host->n_signals)
-        uv_run(&service->host->loop, UV_RUN_ONCE);
+        host_turn(service->host);
     if (!node->has_failed && !service->host->n_signals)
         return true;
     error_set(err, ERROR_FAILED, "%s", node->has_failed ? node->failure : "stopped by a signal");

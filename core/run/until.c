@@ -65,36 +65,51 @@ static void on_all_workers(struct host *host, size_t flow,
         worker_call(&host->workers[i], fn, &flow);
 }
 
-/* What the flows did, in one number that changes with every record. */
-static uint64_t activity_of(struct host *host)
+/* What a flow did, in one number that changes with every record. */
+static uint64_t activity_of(struct host *host, size_t flow)
 {
     uint64_t sum = 0;
 
     for (uint32_t w = 0; w < host->n_workers; w++)
-        for (size_t i = 0; i < host->workers[w].n_flows; i++)
-            sum += count_get(&host->workers[w].flows[i]->activity);
+        sum += count_get(&host_flow(host, (uint32_t)flow, w)->activity);
     return sum;
 }
 
-static bool is_quiet(struct host *host, struct until *until)
+static bool is_idle(struct host *host, struct until *until)
 {
-    uint64_t activity = activity_of(host);
+    uint64_t activity = 0;
 
+    for (size_t i = 0; i < host->options.plan->n_flows; i++)
+        activity += activity_of(host, i);
     if (activity != until->activity) {
         until->activity = activity;
         until->active_ms = clock_mono_ms();
     }
-    return clock_mono_ms() - until->active_ms >= QUIET_MS;
+    return clock_mono_ms() - until->active_ms >= until->goal.value;
 }
 
-void until_flush_quiet(struct host *host, struct until *until)
+/* Each flow for itself: a busy door must not keep another flow's buffers full. */
+static bool is_quiet(struct host *host, size_t flow)
 {
-    if (!is_quiet(host, until) || clock_mono_ms() - until->flushed_ms < QUIET_MS)
-        return;
-    until->flushed_ms = clock_mono_ms();
-    for (size_t i = 0; i < host->options.plan->n_flows; i++)
-        if (host_open_records(host, i))
-            on_all_workers(host, i, do_flush);
+    struct flow_watch *watch = &host_flow(host, (uint32_t)flow, 0)->watch;
+    uint64_t activity = activity_of(host, flow);
+    int64_t now = clock_mono_ms();
+
+    if (activity != watch->activity) {
+        watch->activity = activity;
+        watch->active_ms = now;
+    }
+    return now - watch->active_ms >= QUIET_MS && now - watch->flushed_ms >= QUIET_MS;
+}
+
+void until_flush_quiet(struct host *host)
+{
+    for (size_t i = 0; i < host->options.plan->n_flows; i++) {
+        if (!is_quiet(host, i) || !host_open_records(host, i))
+            continue;
+        host_flow(host, (uint32_t)i, 0)->watch.flushed_ms = clock_mono_ms();
+        on_all_workers(host, i, do_flush);
+    }
 }
 
 struct look {
@@ -115,11 +130,12 @@ static void look_at(struct host *host, uint32_t flow, struct look *look)
     for (uint32_t w = 0; w < host->n_workers; w++) {
         struct flow *instance = host_flow(host, flow, w);
 
-        read += count_get(&instance->nodes[0].counts.read);
         if (flags & KP_BOUNDED && !instance->has_ended)
             look->all_ended = false;
         if (flags & KP_STREAM && !instance->has_caught_up)
             look->all_caught_up = false;
+        /* After the flags: what was read before they were set must be seen. */
+        read += count_get(&instance->nodes[0].counts.read);
     }
     if (read > look->most_read)
         look->most_read = read;
@@ -147,37 +163,21 @@ static void catch_up_all(struct host *host)
             on_all_workers(host, i, do_catch_up);
 }
 
-/* Bounded flows first, then rounds of the streams. */
+/* Bounded flows first, then rounds of the streams. A round begins when all is settled, so what one
+ * flow wrote for another was written before it. */
 static bool has_reached_end(struct host *host, struct until *until)
 {
     struct look look = look_at_all(host);
 
-    if (!look.all_ended)
-        return false;
-    if (!until->is_catching_up) {
-        /* A bounded flow is through when the stream it writes to has all its records. */
-        for (uint32_t i = 0; i < host->options.plan->n_flows; i++) {
-            if (host->options.plan->flows[i].nodes[0].element->flags & KP_BOUNDED &&
-                host_open_records(host, i)) {
-                until_flush_quiet(host, until);
-                return false;
-            }
-        }
-        if (!look.has_stream)
-            return look.is_settled;
-        until->is_catching_up = true;
-        until->read_before = look.stream_read;
-        catch_up_all(host);
-        return false;
-    }
-    if (!look.all_caught_up)
+    if (!look.all_ended || (until->is_catching_up && !look.all_caught_up))
         return false;
     if (!look.is_settled) {
-        until_flush_quiet(host, until);
+        until_flush_quiet(host);
         return false;
     }
-    if (look.stream_read == until->read_before)
+    if (!look.has_stream || (until->is_catching_up && look.stream_read == until->read_before))
         return true;
+    until->is_catching_up = true;
     until->read_before = look.stream_read;
     catch_up_all(host);
     return false;
@@ -193,9 +193,7 @@ bool until_look(struct host *host, struct until *until)
     case UNTIL_RECORDS:
         look = look_at_all(host);
         return look.most_read >= (uint64_t)until->goal.value;
-    case UNTIL_IDLE:
-        is_quiet(host, until);
-        return clock_mono_ms() - until->active_ms >= until->goal.value;
+    case UNTIL_IDLE: return is_idle(host, until);
     case UNTIL_END: break;
     }
     return has_reached_end(host, until);

@@ -29,11 +29,9 @@ bool until_parse(const char *text, struct until_goal *ret, struct error *err);
 struct until {
     struct until_goal goal;
     bool is_catching_up;
-    bool is_over;         /* only flows that answer requests are left */
     uint64_t read_before; /* by all stream sources, when the round began */
     uint64_t activity;    /* at the last look */
     int64_t active_ms;    /* when it last changed, monotonic */
-    int64_t flushed_ms;
 };
 
 void until_init(struct until *until, const struct until_goal *goal);
@@ -41,6 +39,6 @@ void until_init(struct until *until, const struct until_goal *goal);
  * on the way. */
 bool until_look(struct host *host, struct until *until);
 /* Flushes the flows that have gone quiet with records in hand. */
-void until_flush_quiet(struct host *host, struct until *until);
+void until_flush_quiet(struct host *host);
 
 #endif

@@ -12,9 +12,13 @@
 #include "core/net/http_client.h"
 #include "core/run/flow.h"
 
+enum { TASKS_A_TURN = 1000 };
+
+/* So many at most: a stage that always has more to do must not keep the loop from its sockets and
+ * from main. */
 static void run_tasks(struct worker *worker)
 {
-    while (worker->tasks) {
+    for (int left = TASKS_A_TURN; worker->tasks && left; left--) {
         struct task *task = worker->tasks;
 
         worker->tasks = task->next;
@@ -25,9 +29,20 @@ static void run_tasks(struct worker *worker)
     }
 }
 
+static void do_nothing(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
 static void before_wait(uv_prepare_t *prepare)
 {
-    run_tasks(prepare->data);
+    struct worker *worker = prepare->data;
+
+    run_tasks(worker);
+    if (worker->tasks) /* an active idle handle: the loop looks, but does not wait */
+        uv_idle_start(&worker->idle, do_nothing);
+    else
+        uv_idle_stop(&worker->idle);
 }
 
 static void after_wait(uv_check_t *check)
@@ -61,6 +76,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, struc
     uv_prepare_init(&worker->loop, &worker->prepare);
     worker->prepare.data = worker;
     uv_prepare_start(&worker->prepare, before_wait);
+    uv_idle_init(&worker->loop, &worker->idle);
     uv_check_init(&worker->loop, &worker->check);
     worker->check.data = worker;
     uv_check_start(&worker->check, after_wait);
@@ -68,6 +84,8 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, struc
     worker->inbox.woken = look_for_room;
     timers_init(&worker->timers, &worker->loop);
     worker->http = http_client_new(&worker->loop, err);
+    if (!worker->http)
+        worker_fini(worker);
     return worker->http != NULL;
 }
 
@@ -93,14 +111,14 @@ bool worker_start(struct worker *worker, struct error *err)
 static void free_parts(struct worker *worker)
 {
     aws_client_free(worker->aws);
-    if (worker->http)
-        http_client_free(worker->http);
+    http_client_free(worker->http);
     lua_run_free(worker->lua);
     worker->aws = NULL;
     worker->http = NULL;
     worker->lua = NULL;
     timers_fini(&worker->timers);
     uv_close((uv_handle_t *)&worker->prepare, NULL);
+    uv_close((uv_handle_t *)&worker->idle, NULL);
     uv_close((uv_handle_t *)&worker->check, NULL);
     inbox_fini(&worker->inbox);
 }

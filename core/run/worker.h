@@ -39,6 +39,7 @@ struct worker {
     uv_thread_t thread;
     bool runs; /* the thread was started */
     uv_prepare_t prepare;
+    uv_idle_t idle; /* runs while tasks are left */
     uv_check_t check;
     struct inbox inbox;
     struct timers timers;

@@ -488,16 +488,25 @@ TEST(names_become_lower_case_and_values_are_trimmed)
     http_parser_fini(&parser);
 }
 
+static bool is_alnum(int c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_one_of(int c, const char *list)
+{
+    return c && strchr(list, c);
+}
+
 TEST(classes_of_bytes_are_those_of_the_standard)
 {
     for (int c = 0; c < 256; c++) {
         char byte = (char)c;
-        bool is_alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        bool is_host = is_alnum || (c && strchr("-._~!$&'()*+,;=", c));
+        bool is_visible = c > 0x20 && c < 0x7f;
 
-        YES(http_is_token(&byte, 1) == (is_alnum || (c && strchr("!#$%&'*+-.^_`|~", c))));
+        YES(http_is_token(&byte, 1) == (is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~")));
         YES(http_is_value(&byte, 1) == (c == '\t' || (c >= 0x20 && c != 0x7f)));
-        YES(http_is_authority(&byte, 1) == is_host);
-        YES(http_is_target(&byte, 1) == (c > 0x20 && c < 0x7f && c != '#' && c != '%'));
+        YES(http_is_authority(&byte, 1) == (is_alnum(c) || is_one_of(c, "-._~!$&'()*+,;=")));
+        YES(http_is_target(&byte, 1) == (is_visible && !is_one_of(c, "#%")));
     }
 }

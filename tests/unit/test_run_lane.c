@@ -1,6 +1,7 @@
 /* test_run_lane.c - tickets, watermarks, order and retries of core/run. */
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/run/leases.h"
 #include "tests/kptest.h"
@@ -366,4 +367,210 @@ TEST(back_off_doubles_up_to_its_ceiling_with_full_jitter)
     EQ_INT(hop_backoff_ms(100, 20000, 4000000000u, draw_most, NULL), 20000);
     EQ_INT(hop_backoff_ms(INT64_MAX / 2, INT64_MAX - 1, 3, draw_most, NULL), INT64_MAX - 1);
     EQ_INT(hop_backoff_ms(100, 20000, 9, draw_least, NULL), 0);
+}
+
+TEST(a_stage_that_is_closed_is_given_nothing_more)
+{
+    struct bench bench;
+    kp_lane *lane;
+    int64_t until;
+
+    bench_open(&bench, &(struct bench_options){0});
+    lane = bench_lane(&bench, "a");
+    bench_submit(lane, "1", "1", NULL); /* in hand: close() gives it back without an outcome */
+    bench_submit(lane, "2", "2", NULL); /* waits behind it */
+    flow_close(bench.flow);
+    for (until = clock_mono_ms() + 10; clock_mono_ms() < until;) /* longer than a back-off here */
+        bench_run(&bench);
+    EQ_INT(bench_node(&bench, 2)->counts.read, 1);
+    EQ_INT(flow_open_records(bench.flow), 2);
+    flow_give_up(bench.flow);
+    EQ_INT(bench_node(&bench, 0)->counts.unsettled, 2);
+    NO(bench.host.has_failed); /* they are read again by the next run: nothing was lost */
+    bench_close(&bench);
+}
+
+TEST(an_earlier_batch_does_not_wait_for_the_back_off_of_a_later_one)
+{
+    struct bench bench;
+    kp_lane *lane;
+    kp_batch *first, *second;
+
+    bench_open(&bench, &(struct bench_options){.sink_flags = KP_CONCURRENT});
+    lane = bench_lane(&bench, "a");
+    bench_submit(lane, "1", "1", NULL);
+    bench_submit(lane, "2", "2", NULL);
+    bench_submit(lane, "3", "3", NULL);
+    first = bench_take(bench_sink(&bench));
+    second = bench_take(bench_sink(&bench));
+    batch_retry(second, 0, 600000, "come back in ten minutes");
+    hop_done(bench_node(&bench, 2), second);
+    bench_deliver(&bench); /* the third: after a success the lane's timer is set for the second */
+    batch_retry(first, 0, 0, "busy");
+    hop_done(bench_node(&bench, 2), first);
+    bench_run_until_given(&bench, 4);
+    EQ_STR(bench_letters(bench_sink(&bench)->held[0]), "1");
+    bench_close(&bench);
+}
+
+/* Takes all records that the sink has in hand into one batch of its own. */
+static kp_batch *merge_held(struct bench *bench)
+{
+    kp_node *sink = bench_node(bench, 2);
+    kp_batch *out = batch_new(sink->budget, &sink->own, 4);
+
+    while (bench_sink(bench)->n_held) {
+        kp_batch *b = bench_take(bench_sink(bench));
+
+        for (uint32_t i = 0; i < b->count; i++)
+            batch_move(out, b, i);
+        hop_release(sink, b);
+    }
+    return out;
+}
+
+TEST(a_batch_that_a_stage_made_of_several_lanes_is_tried_again_whole)
+{
+    struct bench bench;
+    kp_batch *out;
+
+    bench_open(&bench, &(struct bench_options){0});
+    bench_submit(bench_lane(&bench, "a"), "1", "1", NULL);
+    bench_submit(bench_lane(&bench, "b"), "x", "1", NULL);
+    out = merge_held(&bench);
+    batch_retry(out, 0, 0, "busy");
+    batch_retry(out, 1, 0, "busy");
+    hop_done(bench_node(&bench, 2), out);
+    bench_run_until_given(&bench, 3);
+    EQ_STR(bench_letters(bench_sink(&bench)->held[0]), "1x");
+    bench_deliver(&bench);
+    EQ_INT(flow_open_records(bench.flow), 0);
+    bench_close(&bench);
+}
+
+TEST(a_batch_that_a_stage_made_of_one_lane_is_tried_again_before_what_is_behind_it)
+{
+    struct bench bench;
+    kp_lane *lane;
+    kp_batch *out;
+
+    bench_open(&bench, &(struct bench_options){0});
+    lane = bench_lane(&bench, "a");
+    bench_submit(lane, "12", "2", NULL);
+    out = merge_held(&bench);
+    batch_retry(out, 0, 0, "busy");
+    batch_retry(out, 1, 0, "busy");
+    hop_done(bench_node(&bench, 2), out);
+    bench_submit(lane, "3", "3", NULL);
+    bench_run_until_given(&bench, 2);
+    EQ_STR(bench_letters(bench_sink(&bench)->held[0]), "12");
+    bench_deliver(&bench);
+    bench_run_until_given(&bench, 3);
+    bench_deliver(&bench);
+    EQ_INT(flow_open_records(bench.flow), 0);
+    bench_close(&bench);
+}
+
+static kp_batch *letter_batch(struct bench *bench, const char *letter)
+{
+    kp_batch *b = batch_new(&bench->flow_budget, NULL, 1);
+
+    batch_append(b, 1);
+    batch_set(b, 0, letter, 1);
+    return b;
+}
+
+TEST(memory_of_a_record_goes_with_it_through_several_batches)
+{
+    struct bench bench;
+    kp_batch *first, *second, *third, *out;
+
+    bench_open(&bench, &(struct bench_options){0});
+    first = letter_batch(&bench, "1");
+    second = letter_batch(&bench, "2");
+    third = letter_batch(&bench, "3");
+    out = batch_new(&bench.flow_budget, NULL, 0);
+    batch_move(out, first, 0); /* now out keeps first's memory ... */
+    batch_move(first, second, 0);
+    batch_move(first, third, 0);
+    batch_free(second);
+    batch_free(third);
+    batch_move(out, first, 1); /* ... but not yet what first has got since */
+    batch_move(out, first, 2);
+    batch_free(first);
+    EQ_STR(bench_letters(out), "123");
+    for (int i = 0; i < 100; i++) { /* keeping is not repeated for each record of a run */
+        kp_batch *next = batch_new(&bench.flow_budget, NULL, 3);
+
+        for (uint32_t k = 0; k < 3; k++)
+            batch_move(next, out, k);
+        EQ_INT(batch_of(next)->n_others, batch_of(out)->n_others);
+        batch_free(out);
+        out = next;
+    }
+    EQ_STR(bench_letters(out), "123");
+    batch_free(out);
+    bench_close(&bench);
+}
+
+TEST(a_group_given_up_while_the_run_goes_on_fails_the_flow)
+{
+    struct bench bench;
+    struct lease_row row;
+    kp_lane *lane;
+    kp_batch *b;
+    kp_group *group = group_new();
+
+    bench_open(&bench, &(struct bench_options){0});
+    lane = watched_lane(&bench, "shard-7", &row);
+    bench_submit(lane, "ab", "2", NULL);
+    b = bench_take(bench_sink(&bench));
+    group_take(group, b, 0);
+    group_take(group, b, 1);
+    hop_release(bench_node(&bench, 2), b);
+    group_free(group);
+    YES(bench.host.has_failed);
+    YES(strstr(host_failure(&bench.host), "shard-7") != NULL);
+    NO(row.is_dirty);
+    lane->row = NULL;
+    bench_close(&bench);
+}
+
+TEST(a_door_hears_of_a_group_that_was_given_up)
+{
+    struct bench bench;
+    kp_batch *b;
+    kp_group *group = group_new();
+
+    bench_open(&bench, &(struct bench_options){.source_flags = KP_REQUEST});
+    bench_submit(bench_lane(&bench, "door"), "a", "", &bench);
+    b = bench_take(bench_sink(&bench));
+    group_take(group, b, 0);
+    hop_release(bench_node(&bench, 2), b);
+    group_free(group);
+    bench_run(&bench);
+    EQ_INT(bench.n_settled, 1);
+    EQ_INT(bench.outcomes[0], KP_RETRY);
+    NO(bench.host.has_failed);
+    bench_close(&bench);
+}
+
+TEST(attempts_are_counted_when_a_stage_puts_records_into_batches_of_its_own)
+{
+    struct bench bench;
+
+    bench_open(&bench, &(struct bench_options){.has_failure = true, .attempts = 3});
+    bench_submit(bench_lane(&bench, "a"), "1", "1", NULL);
+    for (uint32_t i = 1; i <= 3; i++) {
+        kp_batch *out;
+
+        bench_run_until_given(&bench, i);
+        out = merge_held(&bench);
+        batch_retry(out, 0, 0, "busy");
+        hop_done(bench_node(&bench, 2), out);
+    }
+    bench_run(&bench);
+    EQ_INT(bench_failure(&bench)->n_held, 1);
+    EQ_INT(bench_node(&bench, 2)->counts.retried, 2);
+    bench_close(&bench);
 }
