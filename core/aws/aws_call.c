@@ -13,11 +13,6 @@
 #define DEFAULT_TYPE       "application/x-amz-json-1.1"
 #define MAX_BUCKET         63
 
-#define TEXT(s)               \
-    {                         \
-        ("" s), sizeof(s) - 1 \
-    }
-
 /* ---- services */
 
 static bool ends_with(struct kpw_slice text, const char *end)

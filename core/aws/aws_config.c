@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-static const char *env(const char *name)
+const char *aws_env(const char *name)
 {
     const char *value = getenv(name);
 
@@ -33,7 +33,7 @@ static const char *of_profile(const struct aws_config *config, const char *key)
 /* A variable, else a key of the profile. */
 static const char *setting(const struct aws_config *config, const char *variable, const char *key)
 {
-    const char *value = env(variable);
+    const char *value = aws_env(variable);
 
     return value ? value : of_profile(config, key);
 }
@@ -47,7 +47,7 @@ static bool is_true(const char *value)
 
 static char *file_path(const char *variable, const char *name)
 {
-    const char *path = env(variable), *home = env("HOME");
+    const char *path = aws_env(variable), *home = aws_env("HOME");
     const struct passwd *user;
 
     if (path && strncmp(path, "~/", 2) != 0)
@@ -73,11 +73,11 @@ bool aws_config_read_profiles(struct aws_profiles *profiles, struct error *err)
 
 static bool choose_profile(struct aws_config *config, struct error *err)
 {
-    const char *name = env("AWS_PROFILE");
+    const char *name = aws_env("AWS_PROFILE");
     char *file, *credentials;
 
     if (!name)
-        name = env("AWS_DEFAULT_PROFILE");
+        name = aws_env("AWS_DEFAULT_PROFILE");
     config->profile = mem_dup(name ? name : "default");
     if (!name || aws_profiles_has(&config->profiles, name))
         return true;
@@ -103,7 +103,7 @@ static bool is_host_label(const char *text)
 
 static bool choose_region(struct aws_config *config, struct error *err)
 {
-    const char *first = env("AWS_REGION"), *second = env("AWS_DEFAULT_REGION");
+    const char *first = aws_env("AWS_REGION"), *second = aws_env("AWS_DEFAULT_REGION");
     const char *region = first ? first : second ? second : of_profile(config, "region");
 
     if (first && second && strcmp(first, second) != 0)
@@ -206,7 +206,7 @@ static bool choose_retries(struct aws_config *config, struct error *err)
 {
     const char *mode = setting(config, "AWS_RETRY_MODE", "retry_mode");
     const char *attempts = setting(config, "AWS_MAX_ATTEMPTS", "max_attempts");
-    const char *newer = env("AWS_NEW_RETRIES_2026");
+    const char *newer = aws_env("AWS_NEW_RETRIES_2026");
     char *end = NULL;
     long n = attempts ? strtol(attempts, &end, 10) : 0;
 

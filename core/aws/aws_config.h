@@ -40,6 +40,8 @@ struct aws_config {
     struct aws_store *store;        /* [owned] */
 };
 
+/* A variable of the environment; NULL when it is not set, or empty. */
+const char *aws_env(const char *name);
 /* Reads AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, or the files below ~/.aws. */
 bool aws_config_read_profiles(struct aws_profiles *profiles, struct error *err);
 /* The signing name and endpoint id as the tools spell them in AWS_ENDPOINT_URL_<NAME>. */

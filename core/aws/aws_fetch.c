@@ -18,16 +18,9 @@
 
 #define SMALL_FILE ((size_t)64 << 10)
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value && *value ? value : NULL;
-}
-
 static bool env_is_true(const char *name)
 {
-    const char *value = env(name);
+    const char *value = aws_env(name);
 
     return value && !strcasecmp(value, "true");
 }
@@ -41,7 +34,7 @@ static const char *of_profile(const struct aws_config *config, const char *key)
 
 static bool wants_web_identity(const struct aws_config *config)
 {
-    return (env("AWS_WEB_IDENTITY_TOKEN_FILE") && env("AWS_ROLE_ARN")) ||
+    return (aws_env("AWS_WEB_IDENTITY_TOKEN_FILE") && aws_env("AWS_ROLE_ARN")) ||
            (of_profile(config, "web_identity_token_file") && of_profile(config, "role_arn"));
 }
 
@@ -56,7 +49,7 @@ enum aws_source aws_source_choose(const struct aws_config *config)
 {
     if (config->local_url)
         return AWS_SOURCE_LOCAL;
-    if (env("AWS_ACCESS_KEY_ID"))
+    if (aws_env("AWS_ACCESS_KEY_ID"))
         return AWS_SOURCE_ENVIRONMENT;
     if (wants_role(config))
         return AWS_SOURCE_ROLE;
@@ -69,7 +62,8 @@ enum aws_source aws_source_choose(const struct aws_config *config)
         return AWS_SOURCE_PROCESS;
     if (aws_profiles_in(&config->profiles, AWS_FILE_CONFIG, config->profile, "aws_access_key_id"))
         return AWS_SOURCE_CONFIG_FILE;
-    if (env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || env("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+    if (aws_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
+        aws_env("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
         return AWS_SOURCE_CONTAINER;
     return env_is_true("AWS_EC2_METADATA_DISABLED") ? AWS_SOURCE_NONE : AWS_SOURCE_INSTANCE;
 }
@@ -130,7 +124,7 @@ static bool check_foreign(const struct aws_config *config, struct error *err)
 
 bool aws_source_check(const struct aws_config *config, struct error *err)
 {
-    bool has_id = env("AWS_ACCESS_KEY_ID"), has_secret = env("AWS_SECRET_ACCESS_KEY");
+    bool has_id = aws_env("AWS_ACCESS_KEY_ID"), has_secret = aws_env("AWS_SECRET_ACCESS_KEY");
 
     if (has_id != has_secret) {
         error_set(err, ERROR_CONFIG, "%s is set, but %s is not",
@@ -250,10 +244,10 @@ out:
 
 static struct aws_identity *from_environment(struct error *err)
 {
-    const char *key_id = env("AWS_ACCESS_KEY_ID"), *secret = env("AWS_SECRET_ACCESS_KEY");
+    const char *key_id = aws_env("AWS_ACCESS_KEY_ID"), *secret = aws_env("AWS_SECRET_ACCESS_KEY");
 
     if (key_id && secret)
-        return aws_identity_new(key_id, secret, env("AWS_SESSION_TOKEN"));
+        return aws_identity_new(key_id, secret, aws_env("AWS_SESSION_TOKEN"));
     error_set(err, ERROR_CONFIG, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are gone");
     return NULL;
 }

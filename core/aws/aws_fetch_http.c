@@ -23,23 +23,6 @@
 #define INSTANCE_ROLES       "/latest/meta-data/iam/security-credentials/"
 #define MAX_ANSWER           ((size_t)256 << 10)
 
-#define TEXT(s)               \
-    {                         \
-        ("" s), sizeof(s) - 1 \
-    }
-
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value && *value ? value : NULL;
-}
-
-static void fail(struct aws_fetch *fetch, const struct error *err, bool may_pass)
-{
-    aws_fetch_done(fetch, NULL, err, may_pass);
-}
-
 static void end_with_doc(struct aws_fetch *fetch, kp_slice body, const char *where)
 {
     struct error err = ERROR_INIT;
@@ -116,15 +99,15 @@ static void on_container(kp_node *node, void *arg, const kp_http_response *respo
     } else {
         error_set(&err, ERROR_FAILED, "no credentials from the container's endpoint %s: %s",
                   kpw_buf_cstr(&fetch->url), aws_fetch_wrong(response, room, sizeof room));
-        fail(fetch, &err, true);
+        aws_fetch_done(fetch, NULL, &err, true);
     }
 }
 
 /* The token's file is read each time: it changes while the process runs. */
 static bool read_container_token(struct aws_fetch *fetch, struct error *err)
 {
-    const char *path = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    const char *given = env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    const char *path = aws_env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *given = aws_env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     char *token = path ? aws_read_small_file(path, err) : mem_dup(given ? given : "");
 
     if (!token)
@@ -143,17 +126,17 @@ static bool read_container_token(struct aws_fetch *fetch, struct error *err)
 static void ask_container(struct aws_fetch *fetch)
 {
     struct error err = ERROR_INIT;
-    kp_http_header headers[2] = {{TEXT("accept"), TEXT("application/json")}};
+    kp_http_header headers[2] = {{KPW_LIT("accept"), KPW_LIT("application/json")}};
     kp_http_request request = {
         .method = "GET", .headers = headers, .n_headers = 1, .timeout_ms = CONTAINER_TIMEOUT_MS};
 
     if (!read_container_token(fetch, &err)) {
-        fail(fetch, &err, false);
+        aws_fetch_done(fetch, NULL, &err, false);
         return;
     }
     if (fetch->text.len)
         headers[request.n_headers++] =
-            (kp_http_header){TEXT("authorization"), {fetch->text.ptr, fetch->text.len}};
+            (kp_http_header){KPW_LIT("authorization"), {fetch->text.ptr, fetch->text.len}};
     request.url = kpw_buf_cstr(&fetch->url);
     fetch->attempt++;
     aws_fetch_ask(fetch, &request, on_container);
@@ -161,8 +144,8 @@ static void ask_container(struct aws_fetch *fetch)
 
 void aws_fetch_container(struct aws_fetch *fetch)
 {
-    const char *relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    const char *full = env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const char *relative = aws_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = aws_env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     struct error err = ERROR_INIT;
 
     kpw_buf_puts(&fetch->url, relative ? CONTAINER_HOST : full ? full : "");
@@ -175,7 +158,7 @@ void aws_fetch_container(struct aws_fetch *fetch)
     error_set(&err, ERROR_CONFIG,
               "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor the address of this host "
               "or of the container's agent");
-    fail(fetch, &err, false);
+    aws_fetch_done(fetch, NULL, &err, false);
 }
 
 /* ---- the instance */
@@ -184,8 +167,8 @@ static void ask_for_roles(struct aws_fetch *fetch);
 
 static const char *instance_host(const struct aws_config *config)
 {
-    const char *host = env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    const char *mode = env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    const char *host = aws_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *mode = aws_env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 
     if (!host)
         host =
@@ -201,7 +184,7 @@ static const char *instance_host(const struct aws_config *config)
 /* Seconds or attempts, 1 to 60. */
 static int small_number(const char *variable)
 {
-    const char *text = env(variable);
+    const char *text = aws_env(variable);
     long n = text ? strtol(text, NULL, 10) : 1;
 
     return n < 1 ? 1 : n > 60 ? 60 : (int)n;
@@ -212,7 +195,8 @@ static void ask_instance(struct aws_fetch *fetch, const char *method, const char
 {
     const char *host = instance_host(fetch->config);
     size_t n = strlen(host);
-    kp_http_header header = {TEXT("x-aws-ec2-metadata-token"), {fetch->text.ptr, fetch->text.len}};
+    kp_http_header header = {KPW_LIT("x-aws-ec2-metadata-token"),
+                             {fetch->text.ptr, fetch->text.len}};
     kp_http_request request = {
         .method = method,
         .headers = &header,
@@ -221,7 +205,8 @@ static void ask_instance(struct aws_fetch *fetch, const char *method, const char
     };
 
     if (!strcmp(method, "PUT")) {
-        header = (kp_http_header){TEXT("x-aws-ec2-metadata-token-ttl-seconds"), TEXT("21600")};
+        header =
+            (kp_http_header){KPW_LIT("x-aws-ec2-metadata-token-ttl-seconds"), KPW_LIT("21600")};
         request.n_headers = 1;
     }
     while (n && host[n - 1] == '/')
@@ -244,7 +229,8 @@ static void instance_failed(struct aws_fetch *fetch, const kp_http_response *res
               "the instance's metadata gave none (%s: %s)%s",
               fetch->config->profile, kpw_buf_cstr(&fetch->url),
               aws_fetch_wrong(response, room, sizeof room), hint);
-    fail(fetch, &err, response->status >= 500); /* without an answer this is no instance */
+    aws_fetch_done(fetch, NULL, &err,
+                   response->status >= 500); /* without an answer this is no instance */
 }
 
 static void on_instance_doc(kp_node *node, void *arg, const kp_http_response *response)
@@ -301,7 +287,7 @@ static void ask_for_roles(struct aws_fetch *fetch)
 
 static bool version_1_is_off(const struct aws_config *config)
 {
-    const char *off = env("AWS_EC2_METADATA_V1_DISABLED");
+    const char *off = aws_env("AWS_EC2_METADATA_V1_DISABLED");
 
     if (!off)
         off = aws_profiles_get(&config->profiles, config->profile, "ec2_metadata_v1_disabled");

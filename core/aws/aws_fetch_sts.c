@@ -20,27 +20,10 @@
 #define STS_VERSION    "&Version=2011-06-15&RoleArn="
 #define FORM_TYPE      "application/x-www-form-urlencoded"
 
-#define TEXT(s)               \
-    {                         \
-        ("" s), sizeof(s) - 1 \
-    }
-
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value && *value ? value : NULL;
-}
-
-static void fail(struct aws_fetch *fetch, const struct error *err, bool may_pass)
-{
-    aws_fetch_done(fetch, NULL, err, may_pass);
-}
-
 static const char *role_setting(const struct aws_config *config, const char *variable,
                                 const char *key)
 {
-    const char *value = env(variable);
+    const char *value = aws_env(variable);
 
     return value ? value : aws_profiles_get(&config->profiles, config->profile, key);
 }
@@ -128,7 +111,7 @@ static void on_answer(kp_node *node, void *arg, const kp_http_response *response
         error_set(&err, ERROR_FAILED, "sts:%s failed: %s%s%s", action_of(fetch),
                   code ? code : aws_fetch_wrong(response, room, sizeof room), message ? ": " : "",
                   message ? message : "");
-        fail(fetch, &err, may_pass);
+        aws_fetch_done(fetch, NULL, &err, may_pass);
     }
     free(code);
     free(message);
@@ -191,14 +174,14 @@ static void put_role_options(struct aws_fetch *fetch)
 
 static void ask_with_token(struct aws_fetch *fetch)
 {
-    static const kp_http_header header = {TEXT("content-type"), TEXT(FORM_TYPE)};
+    static const kp_http_header header = {KPW_LIT("content-type"), KPW_LIT(FORM_TYPE)};
     kp_http_request request = {
         .method = "POST", .headers = &header, .n_headers = 1, .timeout_ms = STS_TIMEOUT_MS};
     struct error err = ERROR_INIT;
 
     begin_form(fetch);
     if (!put_token(fetch, &err)) {
-        fail(fetch, &err, false);
+        aws_fetch_done(fetch, NULL, &err, false);
         return;
     }
     kpw_buf_clear(&fetch->url);
@@ -243,7 +226,7 @@ static void ask_with_keys(struct aws_fetch *fetch)
     } else {
         error_set(&err, ERROR_CONFIG, "sts:AssumeRole cannot be signed: %s",
                   kpw_buf_cstr(&call->answer.message));
-        fail(fetch, &err, false);
+        aws_fetch_done(fetch, NULL, &err, false);
     }
     aws_identity_unref(identity);
 }

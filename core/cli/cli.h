@@ -1,7 +1,7 @@
 /* cli.h - what the subcommands of `kpipe` share.
  *
  * Each subcommand is one file, cmd_NAME.c, with one function that gets its own
- * argv (argv[0] is the subcommand), reads options with getopt_long() and
+ * argv (argv[0] is the subcommand), reads options with cli_option() and
  * returns an exit code. `--help` prints the usage text to standard output.
  *
  * Threads: main.
@@ -31,6 +31,14 @@ int cmd_plugin(int argc, char **argv);
 int cmd_new(int argc, char **argv);
 int cmd_local(int argc, char **argv);
 int cmd_provision(int argc, char **argv);
+
+struct option;
+
+/* getopt_long() with -h: '?' after saying what is wrong, in one line. */
+int cli_option(int argc, char **argv, const struct option *options);
+
+/* False after saying that the value of --listen is no address. */
+bool cli_check_address(const char *value);
 
 /* The pipeline file of check, show, graph, run and provision. Start with zeroes. */
 struct cli_plan {

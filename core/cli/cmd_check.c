@@ -38,7 +38,7 @@ int cmd_check(int argc, char **argv)
     int code = EXIT_CONFIG, c;
     bool local = true;
 
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((c = cli_option(argc, argv, options)) != -1) {
         if (c == 'h') {
             fputs(usage, stdout);
             code = EXIT_DELIVERED;

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -93,17 +94,26 @@ static bool set_level(const char *value)
     return true;
 }
 
+static bool set_durability(struct host_options *options, const char *value)
+{
+    options->local_durability = value;
+    if (!strcmp(value, "fsync") || !strcmp(value, "os") || !strcmp(value, "memory"))
+        return true;
+    fprintf(stderr, "kpipe: --durability wants fsync, os or memory, not \"%s\"\n", value);
+    return false;
+}
+
 static bool set_option(struct host_options *options, int option, char **ret_owned)
 {
     switch (option) {
     case OPT_PORT: return set_port(options, optarg, ret_owned);
-    case OPT_LISTEN: options->local_listen = optarg; return true;
+    case OPT_LISTEN: options->local_listen = optarg; return cli_check_address(optarg);
     case OPT_DIR: options->local_dir = optarg; return true;
-    case OPT_DURABILITY: options->local_durability = optarg; return true;
+    case OPT_DURABILITY: return set_durability(options, optarg);
     case OPT_NO_LIMITS: options->no_limits = true; return true;
     case OPT_VERIFY: options->verify_signatures = true; return true;
     case OPT_LOG: return set_level(optarg);
-    default: fputs(usage, stderr); return false;
+    default: return false;
     }
 }
 
@@ -113,7 +123,7 @@ int cmd_local(int argc, char **argv)
     char *owned = NULL;
     int option, code = EXIT_CONFIG;
 
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, long_options)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             code = EXIT_DELIVERED;

@@ -236,13 +236,14 @@ int cmd_new(int argc, char **argv)
     int option;
 
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, options)) != -1) {
         if (option == 'k') {
             s.kind = optarg;
         } else if (option == 'd') {
             dir = optarg;
         } else {
-            fputs(usage, option == 'h' ? stdout : stderr);
+            if (option == 'h')
+                fputs(usage, stdout);
             return option == 'h' ? 0 : 2;
         }
     }

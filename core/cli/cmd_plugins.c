@@ -290,12 +290,13 @@ int cmd_plugins(int argc, char **argv)
     int option, code;
 
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, options)) != -1) {
         if (option == 'j') {
             json = true;
             continue;
         }
-        fputs(usage, option == 'h' ? stdout : stderr);
+        if (option == 'h')
+            fputs(usage, stdout);
         return option == 'h' ? 0 : 2;
     }
     if (argc - optind > 1) {

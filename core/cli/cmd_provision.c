@@ -45,7 +45,7 @@ int cmd_provision(int argc, char **argv)
     const char *local_dir = ".kpipe/local";
     int option, code = EXIT_CONFIG;
 
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, long_options)) != -1) {
         switch (option) {
         case 's':
             if (!cli_plan_set(&loaded, optarg))
@@ -53,10 +53,11 @@ int cmd_provision(int argc, char **argv)
             break;
         case 'a': local_dir = NULL; break;
         case 'l': local_dir = optarg; break;
-        default:
-            fputs(usage, option == 'h' ? stdout : stderr);
-            code = option == 'h' ? EXIT_DELIVERED : EXIT_CONFIG;
+        case 'h':
+            fputs(usage, stdout);
+            code = EXIT_DELIVERED;
             goto out;
+        default: goto out;
         }
     }
     if (argc - optind != 2 ||

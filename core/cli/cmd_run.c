@@ -134,12 +134,12 @@ static bool set_option(struct run *run, int option, const char *value)
     case OPT_SET: return cli_plan_set(&run->loaded, value);
     case OPT_AWS: run->aws = true; return true;
     case OPT_LOCAL: run->local_dir = value; return true;
-    case OPT_LISTEN: run->options.local_listen = value; return true;
+    case OPT_LISTEN: run->options.local_listen = value; return cli_check_address(value);
     case OPT_NO_LIMITS: run->options.no_limits = true; return true;
     case OPT_SUMMARY: run->summary = value; return true;
     case OPT_LOG_JSON: run->log_json = true; return true;
     case OPT_QUIET: run->quiet = true; return true;
-    case '?': fputs(usage, stderr); return false;
+    case '?': return false;
     default: return set_quantity(run, option, value);
     }
 }
@@ -210,7 +210,7 @@ int cmd_run(int argc, char **argv)
     struct run run = {.local_dir = ".kpipe/local", .level = LOG_INFO};
     int option, code = EXIT_CONFIG;
 
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    while ((option = cli_option(argc, argv, long_options)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             cli_plan_fini(&run.loaded);

@@ -27,7 +27,7 @@ int cmd_show(int argc, char **argv)
     bool local = true, json = false;
     int code = EXIT_CONFIG, c;
 
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((c = cli_option(argc, argv, options)) != -1) {
         if (c == 'h') {
             fputs(usage, stdout);
             code = EXIT_DELIVERED;

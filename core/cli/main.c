@@ -81,6 +81,7 @@ int main(int argc, char **argv)
 
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write, as a full disk is */
     if (!name) {
         cmd_help(argc, argv);
         return EXIT_CONFIG;

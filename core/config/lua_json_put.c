@@ -132,6 +132,20 @@ static const char *put_list(lua_State *L, int index, lua_Unsigned n, struct kpw_
     return why;
 }
 
+/* "key":value of the table at `index`. */
+static const char *put_pair(lua_State *L, int index, const struct key *key, struct kpw_buf *out,
+                            int depth)
+{
+    const char *why;
+
+    kpw_json_put_string(out, key->ptr, key->len);
+    kpw_buf_putc(out, ':');
+    push_member(L, index, key);
+    why = put(L, lua_gettop(L), out, depth);
+    lua_pop(L, 1);
+    return why;
+}
+
 static const char *put_object(lua_State *L, int index, struct kpw_buf *out, int depth)
 {
     struct keys keys;
@@ -143,11 +157,7 @@ static const char *put_object(lua_State *L, int index, struct kpw_buf *out, int 
     for (size_t i = 0; i < keys.n && !why; i++) {
         if (i)
             kpw_buf_putc(out, ',');
-        kpw_json_put_string(out, keys.list[i].ptr, keys.list[i].len);
-        kpw_buf_putc(out, ':');
-        push_member(L, index, &keys.list[i]);
-        why = put(L, lua_gettop(L), out, depth);
-        lua_pop(L, 1);
+        why = put_pair(L, index, &keys.list[i], out, depth);
     }
     kpw_buf_putc(out, '}');
     keys_fini(L, &keys);
@@ -326,11 +336,7 @@ static const char *merge_object(lua_State *L, int index, struct kpw_json *r, str
             continue;
         *changed = true;
         put_comma(out);
-        kpw_json_put_string(out, keys.list[i].ptr, keys.list[i].len);
-        kpw_buf_putc(out, ':');
-        push_member(L, index, &keys.list[i]);
-        why = put(L, lua_gettop(L), out, depth);
-        lua_pop(L, 1);
+        why = put_pair(L, index, &keys.list[i], out, depth);
     }
     kpw_buf_putc(out, '}');
     keys_fini(L, &keys);

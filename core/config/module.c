@@ -159,17 +159,18 @@ static void unknown_element(lua_State *L, kp_kind kind, const char *name, const 
     struct names names = {.kind = kind, .suggest = &suggest, .wanted = name};
     const char *kind_name = module_kind_name(kind), *best;
 
-    if (*err->text) {
-        load_problem_at(load, &at, "%s '%s' cannot be used: %s", kind_name, name, err->text);
-        return;
-    }
     catalog->each(catalog->arg, try_element, &names);
     best = suggest_best(&suggest);
     if (names.other)
         load_problem_at(load, &at, "no %s called '%s', but there is k.%s[\"%s\"]", kind_name, name,
                         names.other, name);
+    else if (best && *err->text) /* or the refused plugin has it */
+        load_problem_at(load, &at, "no %s called '%s', did you mean '%s'? (%s)", kind_name, name,
+                        best, err->text);
     else if (best)
         load_problem_at(load, &at, "no %s called '%s', did you mean '%s'?", kind_name, name, best);
+    else if (*err->text)
+        load_problem_at(load, &at, "%s '%s' cannot be used: %s", kind_name, name, err->text);
     else
         load_problem_at(load, &at, "no %s called '%s' (known: %s)", kind_name, name,
                         *names.known ? names.known : "none");

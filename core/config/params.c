@@ -352,15 +352,9 @@ int params_call(lua_State *L)
         lua_pop(L, 1);
     }
     lua_newtable(L);
-    lua_createtable(L, 0, 3);
     lua_pushvalue(L, values);
     lua_pushcclosure(L, read_unknown, 1);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, refuse_write);
-    lua_setfield(L, -2, "__newindex");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_setmetatable(L, -2);
+    sandbox_guard(L, refuse_write);
     return 1;
 }
 

@@ -148,17 +148,23 @@ static int refuse_write(lua_State *L)
                       lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "this");
 }
 
-void sandbox_freeze(lua_State *L)
+void sandbox_guard(lua_State *L, lua_CFunction refuse)
 {
-    lua_newtable(L);
     lua_createtable(L, 0, 3);
-    lua_pushvalue(L, -3);
+    lua_insert(L, -2);
     lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, refuse_write);
+    lua_pushcfunction(L, refuse);
     lua_setfield(L, -2, "__newindex");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
+}
+
+void sandbox_freeze(lua_State *L)
+{
+    lua_newtable(L);
+    lua_pushvalue(L, -2);
+    sandbox_guard(L, refuse_write);
     lua_remove(L, -2);
 }
 

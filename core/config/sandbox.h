@@ -58,6 +58,9 @@ void sandbox_push_named(lua_State *L, const char *path);
 const char *sandbox_name_of(lua_State *L, int index);
 /* Why `name` is not there, for names other Lua programs have; NULL: it is simply unknown. */
 const char *sandbox_why_not(const char *name);
+/* Takes the value at the top and makes it what reads of the table below go to; writes go to
+ * `refuse`, and the metatable cannot be had. */
+void sandbox_guard(lua_State *L, lua_CFunction refuse);
 /* Makes the table at the top read-only: pushes an empty proxy in its place. */
 void sandbox_freeze(lua_State *L);
 

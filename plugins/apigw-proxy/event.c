@@ -7,6 +7,7 @@
 #include "sdk/wire/json.h"
 #include "sdk/wire/time.h"
 #include "sdk/wire/uri.h"
+#include "sdk/wire/utf8.h"
 
 #define ACCOUNT   "000000000000"
 #define MAX_PAIRS 256 /* of a query or of headers; more are left out */
@@ -202,28 +203,9 @@ static void put_context(struct kpw_buf *out, const struct proxy *proxy,
 
 /* ---- the event */
 
-static bool is_text(kp_slice body)
-{
-    const unsigned char *at = (const unsigned char *)body.ptr, *end = at + body.len;
-
-    while (at < end) {
-        unsigned more = *at < 0x80 ? 0 : *at >= 0xf0 ? 3 : *at >= 0xe0 ? 2 : 1;
-
-        if ((*at >= 0x80 && *at < 0xc2) || *at > 0xf4 || (size_t)(end - at) <= more)
-            return false;
-        if ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) ||
-            (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f))
-            return false;
-        for (at++; more; more--, at++)
-            if ((*at & 0xc0) != 0x80)
-                return false;
-    }
-    return true;
-}
-
 static void put_body(struct kpw_buf *out, kp_slice body)
 {
-    bool text = is_text(body);
+    bool text = kpw_utf8_valid(body.ptr, body.len);
 
     kpw_json_put_key(out, "body");
     if (!body.len) {

@@ -8,7 +8,7 @@
 
 #include "sdk/wire/base64.h"
 #include "sdk/wire/json.h"
-#include "sdk/wire/json_scan.h"
+#include "sdk/wire/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -75,21 +75,6 @@ static bool is_hash_key(kp_slice text)
     return text.len && (text.len < 39 || (text.len == 39 && memcmp(text.ptr, most, 39) <= 0));
 }
 
-/* Its own look at keys, because what is written out is mended. */
-static bool is_utf8(kp_slice text)
-{
-    const char *p = text.ptr, *end = p + text.len;
-
-    while (p < end) {
-        size_t n = json_utf8_len(p, end);
-
-        if (n == 0)
-            return false;
-        p += n;
-    }
-    return true;
-}
-
 static size_t random_key(struct sink *sink, char out[20])
 {
     return (size_t)snprintf(out, 20, "%016" PRIx64, kpw_random_next(&sink->random));
@@ -116,7 +101,7 @@ static bool add_key(struct sink *sink, struct request *request, kp_batch *b, uin
                    characters(key));
         return false;
     }
-    if (!is_utf8(key)) {
+    if (!kpw_utf8_valid(key.ptr, key.len)) { /* what is written out would be mended */
         kp->reject(b, i, "the partition key is not UTF-8");
         return false;
     }

@@ -418,21 +418,30 @@ static bool env_fill(struct env *env, const struct child *child)
         ok = env_put(env, own->items[i].name, own->items[i].value.text);
     snprintf(group, sizeof group, "/aws/lambda/%s", shim->function_name);
     snprintf(timeout, sizeof timeout, "%lld", (long long)shim->config->timeout_ms / 1000);
-    return ok && env_put(env, "AWS_LAMBDA_RUNTIME_API", child->api) &&
-           env_put(env, "_HANDLER", command->items[command->count - 1]) &&
-           env_put(env, "LAMBDA_TASK_ROOT", directory) &&
-           env_put(env, "LAMBDA_RUNTIME_DIR", directory) &&
-           env_put(env, "AWS_REGION", shim->region) &&
-           env_put(env, "AWS_DEFAULT_REGION", shim->region) &&
-           env_put(env, "AWS_LAMBDA_FUNCTION_NAME", shim->function_name) &&
-           env_put(env, "AWS_LAMBDA_FUNCTION_VERSION", "$LATEST") &&
-           env_put(env, "AWS_LAMBDA_LOG_GROUP_NAME", group) &&
-           env_put(env, "AWS_LAMBDA_LOG_STREAM_NAME", child->api) &&
-           env_put(env, "AWS_LAMBDA_FUNCTION_TIMEOUT", timeout) &&
-           env_put(env, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128") &&
-           env_put(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") &&
-           env_put(env, "AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR") &&
-           env_put(env, "AWS_EC2_METADATA_DISABLED", "true");
+
+    const struct {
+        const char *name, *value;
+    } ours[] = {
+        {"AWS_LAMBDA_RUNTIME_API", child->api},
+        {"_HANDLER", command->items[command->count - 1]},
+        {"LAMBDA_TASK_ROOT", directory},
+        {"LAMBDA_RUNTIME_DIR", directory},
+        {"AWS_REGION", shim->region},
+        {"AWS_DEFAULT_REGION", shim->region},
+        {"AWS_LAMBDA_FUNCTION_NAME", shim->function_name},
+        {"AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"},
+        {"AWS_LAMBDA_LOG_GROUP_NAME", group},
+        {"AWS_LAMBDA_LOG_STREAM_NAME", child->api},
+        {"AWS_LAMBDA_FUNCTION_TIMEOUT", timeout},
+        {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"},
+        {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"},
+        {"AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"},
+        {"AWS_EC2_METADATA_DISABLED", "true"},
+    };
+
+    for (size_t i = 0; ok && i < sizeof ours / sizeof *ours; i++)
+        ok = env_put(env, ours[i].name, ours[i].value);
+    return ok;
 }
 
 /* ---- the rows of the backend */

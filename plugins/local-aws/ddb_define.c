@@ -416,44 +416,46 @@ static bool create_index(struct change *c, const json_t *given)
     return true;
 }
 
-static bool delete_index(struct change *c, const json_t *given)
+/* Where in `list` the index is that `given` names. */
+static bool find_index(struct change *c, const json_t *list, const json_t *given, size_t *ret)
 {
-    json_t *list = json_object_get(c->document, "GlobalSecondaryIndexes");
     const char *name = text_of(given, "IndexName");
 
     for (size_t i = 0; name && i < json_array_size(list); i++) {
-        json_t *one = json_array_get(list, i);
-
-        if (strcmp(text_of(one, "IndexName"), name) != 0)
-            continue;
-        c->old_index = json_integer_value(json_object_get(one, "kpipe:id"));
-        json_array_remove(list, i);
-        if (json_array_size(list) == 0)
-            json_object_del(c->document, "GlobalSecondaryIndexes");
-        return true;
+        if (strcmp(text_of(json_array_get(list, i), "IndexName"), name) == 0) {
+            *ret = i;
+            return true;
+        }
     }
     return ddb_refuse(c->err, "ResourceNotFoundException",
                       "Requested resource not found: Index: %.255s not found",
                       name ? name : "null");
 }
 
+static bool delete_index(struct change *c, const json_t *given)
+{
+    json_t *list = json_object_get(c->document, "GlobalSecondaryIndexes");
+    size_t i;
+
+    if (!find_index(c, list, given, &i))
+        return false;
+    c->old_index = json_integer_value(json_object_get(json_array_get(list, i), "kpipe:id"));
+    json_array_remove(list, i);
+    if (json_array_size(list) == 0)
+        json_object_del(c->document, "GlobalSecondaryIndexes");
+    return true;
+}
+
 static bool update_index(struct change *c, const json_t *given)
 {
     json_t *list = json_object_get(c->document, "GlobalSecondaryIndexes");
-    const char *name = text_of(given, "IndexName");
+    size_t i;
 
-    for (size_t i = 0; name && i < json_array_size(list); i++) {
-        json_t *one = json_array_get(list, i);
-
-        if (strcmp(text_of(one, "IndexName"), name) != 0)
-            continue;
-        json_object_set_new(one, "ProvisionedThroughput",
-                            throughput_of(json_object_get(given, "ProvisionedThroughput")));
-        return true;
-    }
-    return ddb_refuse(c->err, "ResourceNotFoundException",
-                      "Requested resource not found: Index: %.255s not found",
-                      name ? name : "null");
+    if (!find_index(c, list, given, &i))
+        return false;
+    json_object_set_new(json_array_get(list, i), "ProvisionedThroughput",
+                        throughput_of(json_object_get(given, "ProvisionedThroughput")));
+    return true;
 }
 
 static bool change_indexes(struct change *c)

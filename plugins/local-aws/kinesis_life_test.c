@@ -310,13 +310,16 @@ TEST(a_closed_shard_goes_when_its_records_have_expired)
 /* Puts in a child process that kills itself after the answers. */
 static void die_after_putting(const char *dir, const char *options, int n)
 {
+    const char *left = kptest_dir(); /* what the child leaves behind */
     pid_t child = fork();
     int status;
 
     REQUIRE(child >= 0);
     if (child == 0) {
-        struct harness *h = kinesis_start(dir, options);
+        struct harness *h;
 
+        setenv("TMPDIR", left, 1);
+        h = kinesis_start(dir, options);
         for (int i = 0; i < n; i++)
             kinesis_put(h, "s", "a", "MA==");
         kill(getpid(), SIGKILL);

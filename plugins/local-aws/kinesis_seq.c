@@ -139,10 +139,14 @@ void kinesis_shard_id(uint32_t shard, char out[KINESIS_SHARD_ID])
 
 bool kinesis_shard_parse(struct kpw_slice text, uint32_t *ret)
 {
-    const char *dash = text.len ? memchr(text.ptr, '-', text.len) : NULL;
-    const char *at = dash ? dash + 1 : text.ptr, *end = text.ptr + text.len;
+    const char *at, *dash, *end;
     uint64_t n = 0;
 
+    if (!text.len)
+        return false;
+    end = text.ptr + text.len;
+    dash = memchr(text.ptr, '-', text.len);
+    at = dash ? dash + 1 : text.ptr;
     if (at == end)
         return false;
     for (; at < end; at++) {

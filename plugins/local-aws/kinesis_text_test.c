@@ -84,6 +84,8 @@ TEST(a_shard_id_is_read_leniently)
                  {"ABKLFD8", -1},
                  {"2.14E4", -1},
                  {"shardId-", -1},
+                 {"", -1},
+                 {NULL, -1},
                  {"a-1-2", -1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

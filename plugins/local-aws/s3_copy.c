@@ -106,16 +106,22 @@ static bool check_source_conditions(struct s3_call *call, const struct s3_meta *
     return false;
 }
 
-static void answer_copy(struct s3_call *call, const struct s3_meta *meta)
+/* Opens the element of the answer and puts what both kinds of copy say. */
+static void begin_answer(struct s3_call *call, const char *element, const struct s3_meta *meta)
 {
     char time[32], member[32];
 
     s3_iso_time(meta->modified_ms, time);
-    s3_begin_xml(call, "CopyObjectResult");
+    s3_begin_xml(call, element);
     kpw_xml_put_element_cstr(&call->body, "LastModified", time);
     kpw_buf_appendf(&call->body, "<ETag>&quot;%s&quot;</ETag>", meta->etag);
     snprintf(member, sizeof(member), "Checksum%s", s3_sum_name(meta->algorithm));
     kpw_xml_put_element_cstr(&call->body, member, meta->checksum);
+}
+
+static void answer_copy(struct s3_call *call, const struct s3_meta *meta)
+{
+    begin_answer(call, "CopyObjectResult", meta);
     kpw_xml_put_element_cstr(&call->body, "ChecksumType", "FULL_OBJECT");
     kpw_xml_put_close(&call->body, "CopyObjectResult");
 }
@@ -217,16 +223,9 @@ static bool choose_range(struct s3_call *call, const struct s3_meta *meta, uint6
     return true;
 }
 
-static void answer_part_copy(struct s3_call *call, const struct s3_part *part)
+static void answer_part_copy(struct s3_call *call, const struct s3_meta *meta)
 {
-    char time[32], member[32];
-
-    s3_iso_time(part->modified_ms, time);
-    s3_begin_xml(call, "CopyPartResult");
-    kpw_xml_put_element_cstr(&call->body, "LastModified", time);
-    kpw_buf_appendf(&call->body, "<ETag>&quot;%s&quot;</ETag>", part->etag);
-    snprintf(member, sizeof(member), "Checksum%s", s3_sum_name(part->algorithm));
-    kpw_xml_put_element_cstr(&call->body, member, part->checksum);
+    begin_answer(call, "CopyPartResult", meta);
     kpw_xml_put_close(&call->body, "CopyPartResult");
 }
 
@@ -235,7 +234,7 @@ static void copy_part(struct s3_call *call, const struct s3_upload *upload, uint
 {
     struct s3_temp temp = {-1, ""};
     struct s3_part part = {.number = number, .modified_ms = call->now_ms};
-    struct s3_meta meta = {.algorithm = upload->algorithm};
+    struct s3_meta meta = {.algorithm = upload->algorithm, .modified_ms = call->now_ms};
     uint64_t first, len;
     int from = s3_object_open(call->store, old);
 
@@ -257,7 +256,7 @@ static void copy_part(struct s3_call *call, const struct s3_upload *upload, uint
     memcpy(part.etag, meta.etag, sizeof(part.etag));
     memcpy(part.checksum, meta.checksum, sizeof(part.checksum));
     if (s3_part_put(call->store, upload->id, &part, &temp))
-        answer_part_copy(call, &part);
+        answer_part_copy(call, &meta);
     else
         s3_trouble(call);
 out:

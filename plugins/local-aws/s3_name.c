@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "sdk/wire/utf8.h"
+
 static bool is_lower_or_digit(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -112,49 +114,9 @@ size_t s3_encode_listed(const char *text, size_t len, char *out)
     return n;
 }
 
-/* Bytes that a first byte announces; 0: it cannot be one. */
-static size_t utf8_announced(unsigned char first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first < 0xC2 || first > 0xF4)
-        return 0;
-    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-}
-
-/* Length of the UTF-8 character at p, 0 when it is none (overlong, surrogate, out of range). */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = utf8_announced(p[0]);
-    unsigned code = n == 0 ? 0 : p[0] & (0x7Fu >> n);
-
-    if (n <= 1)
-        return n;
-    if (n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3F);
-    }
-    if (code < smallest[n] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-        return 0;
-    return n;
-}
-
 bool s3_is_text(const char *text, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)text;
-
-    for (size_t i = 0; i < len;) {
-        size_t n = p[i] ? utf8_length(p + i, len - i) : 0;
-
-        if (n == 0)
-            return false;
-        i += n;
-    }
-    return true;
+    return kpw_utf8_valid(text, len) && !(len && memchr(text, '\0', len));
 }
 
 /* ---- paths ---- */

@@ -440,16 +440,10 @@ static bool not_implemented(struct s3_call *call, const char *header, const char
     return false;
 }
 
-bool s3_may_write(struct s3_call *call, const char *if_match_name, const char *if_none_match_name)
+/* S3 writes if nothing is there, or if a named ETag is: one of the two at a time. */
+static bool are_known_conditions(struct s3_call *call, struct kpw_slice match,
+                                 struct kpw_slice none)
 {
-    struct kpw_slice match = s3_header(call, if_match_name);
-    struct kpw_slice none = s3_header(call, if_none_match_name);
-    struct s3_key key = s3_key(call);
-    struct s3_object object;
-    bool exists, same;
-
-    if (!match.ptr && !none.ptr)
-        return true;
     if (match.ptr && none.ptr)
         return not_implemented(call, "If-Match,If-None-Match",
                                "Multiple conditional request headers present in the request");
@@ -461,6 +455,21 @@ bool s3_may_write(struct s3_call *call, const char *if_match_name, const char *i
     if (match.ptr && kpw_slice_is(match, "*"))
         return not_implemented(
             call, "If-Match", "We don't accept the provided value of If-Match header for this API");
+    return true;
+}
+
+bool s3_may_write(struct s3_call *call, const char *if_match_name, const char *if_none_match_name)
+{
+    struct kpw_slice match = s3_header(call, if_match_name);
+    struct kpw_slice none = s3_header(call, if_none_match_name);
+    struct s3_key key = s3_key(call);
+    struct s3_object object;
+    bool exists, same;
+
+    if (!match.ptr && !none.ptr)
+        return true;
+    if (!are_known_conditions(call, match, none))
+        return false;
     exists = s3_object_find(call->store, &key, &object);
     same = exists && match.ptr && s3_etag_in(match, object.meta.etag);
     s3_object_fini(&object);

@@ -2,8 +2,8 @@
 #include "plugins/replay/line.h"
 
 #include "sdk/wire/json.h"
-#include "sdk/wire/json_scan.h"
 #include "sdk/wire/time.h"
+#include "sdk/wire/utf8.h"
 
 #include <string.h>
 
@@ -48,15 +48,11 @@ bool replay_time_of(kp_slice line, const char *path, int64_t *ret_ms)
 static uint32_t code_point(const unsigned char **p, const unsigned char *end)
 {
     const unsigned char *s = *p;
-    size_t n = json_utf8_len((const char *)s, (const char *)end);
-    uint32_t cp = n > 1 ? *s & (0xffU >> (n + 1)) : *s;
+    uint32_t cp;
+    size_t n = kpw_utf8_decode((const char *)s, (const char *)end, &cp);
 
     *p = s + (n ? n : 1);
-    if (n == 0)
-        return 0xfffd;
-    for (size_t i = 1; i < n; i++)
-        cp = cp << 6 | (s[i] & 0x3fU);
-    return cp;
+    return n ? cp : 0xfffd;
 }
 
 size_t replay_hash_key(const char *line, size_t len, char *out)

@@ -227,16 +227,17 @@ static void fill_info(struct harness *h)
 
 static struct harness *new_harness(const char *element, kp_kind kind)
 {
-    char template[] = "/tmp/kpharness-XXXXXX";
+    const char *tmp = getenv("TMPDIR");
+    char *template = mem_fmt("%s/kpharness-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     struct harness *h = mem_new(sizeof *h);
 
     h->node.harness = h;
     harness_current = h;
     h->element = find_element(element, kind);
     if (!mkdtemp(template))
-        harness_die("cannot make a directory in /tmp");
-    h->dir = mem_dup(template);
-    h->local_dir = mem_fmt("%s/local", template);
+        harness_die("cannot make a directory in $TMPDIR or /tmp");
+    h->dir = template;
+    h->local_dir = mem_fmt("%s/local", h->dir);
     mkdir(h->local_dir, 0700);
     h->budget.name = "harness";
     h->own_lane.harness = h;

@@ -8,14 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <kpipe/ext/json.h>
-
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/slab.h"
 #include "core/config/lua_run.h"
+#include "core/run/extensions.h"
 #include "sdk/harness/internal.h"
-#include "sdk/wire/json.h"
 
 struct harness *harness_current;
 
@@ -139,37 +137,6 @@ static kp_lua_result lua_value_row(kp_node *node, const kp_value *value, const k
 
 static const kp_lua_ext lua_ext = {sizeof lua_ext, lua_record_row, lua_handler_row, lua_value_row};
 
-static kp_json_type json_find_row(kp_slice json, const char *path, kp_slice *ret)
-{
-    struct kpw_slice found = {NULL, 0};
-    enum kpw_json_type type = kpw_json_find(kpw_slice(json.ptr, json.len), path, &found);
-
-    *ret = (kp_slice){found.ptr, found.len};
-    switch (type) {
-    case KPW_JSON_NULL: return KP_JSON_NULL;
-    case KPW_JSON_TRUE:
-    case KPW_JSON_FALSE: return KP_JSON_BOOL;
-    case KPW_JSON_NUMBER: return KP_JSON_NUMBER;
-    case KPW_JSON_STRING: return KP_JSON_STRING;
-    case KPW_JSON_OBJECT: return KP_JSON_OBJECT;
-    case KPW_JSON_ARRAY: return KP_JSON_ARRAY;
-    default: return KP_JSON_MISSING;
-    }
-}
-
-static size_t json_unescape_row(kp_slice raw, char *out)
-{
-    return kpw_json_unescape_to(kpw_slice(raw.ptr, raw.len), out);
-}
-
-static bool json_valid_row(kp_slice json)
-{
-    return kpw_json_valid(json.ptr, json.len);
-}
-
-static const kp_json_ext json_ext = {sizeof json_ext, json_find_row, json_unescape_row,
-                                     json_valid_row};
-
 static const void *extension_row(const char *name)
 {
     static const struct {
@@ -181,7 +148,7 @@ static const void *extension_row(const char *name)
         {"timer/1", &harness_timer_ext},
         {"server/1", &harness_server_ext},
         {"lua/1", &lua_ext},
-        {"json/1", &json_ext},
+        {"json/1", &json_extension},
     };
 
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)

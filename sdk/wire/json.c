@@ -82,7 +82,7 @@ static const char *string_end(struct kpw_json *r, const char *at)
             return NULL;
         }
         for (; at < r->end && (uint8_t)*at >= 0x80; at += n) {
-            if (!(n = json_utf8_len(at, r->end))) {
+            if (!(n = kpw_utf8_len(at, r->end))) {
                 fail(r, at, "a string is not UTF-8");
                 return NULL;
             }
@@ -205,6 +205,13 @@ void kpw_json_init(struct kpw_json *r, const void *ptr, size_t len)
     r->expect = VALUE;
 }
 
+/* At the end of the text, which must go on. */
+static enum kpw_json_type cut_off(struct kpw_json *r)
+{
+    return fail(r, r->end,
+                r->depth || r->end > r->start ? "the text ends too early" : "there is no text");
+}
+
 enum kpw_json_type kpw_json_next(struct kpw_json *r)
 {
     const char *at;
@@ -216,13 +223,12 @@ enum kpw_json_type kpw_json_next(struct kpw_json *r)
         if (!r->depth)
             return finish(r, at);
         if (at == r->end || *at != ',')
-            return at == r->end ? fail(r, at, "the text ends too early") : close_level(r, at);
+            return at == r->end ? cut_off(r) : close_level(r, at);
         at = skip_blank(at + 1, r->end);
         r->expect = in_object(r) ? KEY : VALUE;
     }
     if (at == r->end)
-        return fail(r, at,
-                    r->depth || at > r->start ? "the text ends too early" : "there is no text");
+        return cut_off(r);
     if (r->expect == VALUE)
         return scan_value(r, at);
     if (r->expect == KEY)

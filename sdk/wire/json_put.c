@@ -38,7 +38,7 @@ void kpw_json_put_string(struct kpw_buf *buf, const void *ptr, size_t len)
         const char *plain = json_plain_end(at, end);
         size_t n;
 
-        while (plain < end && (uint8_t)*plain >= 0x80 && (n = json_utf8_len(plain, end)))
+        while (plain < end && (uint8_t)*plain >= 0x80 && (n = kpw_utf8_len(plain, end)))
             plain = json_plain_end(plain + n, end);
         kpw_buf_append(buf, at, (size_t)(plain - at));
         if (plain == end)

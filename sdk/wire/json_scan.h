@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sdk/wire/utf8.h"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -44,27 +46,7 @@ static inline const char *json_plain_end(const char *at, const char *end)
     return at;
 }
 
-/* Length of the UTF-8 sequence at `at` (1 to 4), 0 when it is none: too long a form, a surrogate,
- * above U+10FFFF, cut off. `at` < `end`. */
-static inline size_t json_utf8_len(const char *at, const char *end)
-{
-    const uint8_t *p = (const uint8_t *)at;
-    size_t room = (size_t)(end - at);
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || room < 2 || (p[1] & 0xc0) != 0x80)
-        return 0;
-    if (p[0] < 0xe0)
-        return 2;
-    if (room < 3 || (p[2] & 0xc0) != 0x80)
-        return 0;
-    if (p[0] < 0xf0)
-        return (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ? 0 : 3;
-    if (room < 4 || (p[3] & 0xc0) != 0x80 || p[0] > 0xf4)
-        return 0;
-    return (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : 4;
-}
+#define json_utf8_len kpw_utf8_len
 
 /* Writes a character as UTF-8, 1 to 4 bytes; returns how many. */
 static inline size_t json_put_utf8(uint32_t c, char *out)

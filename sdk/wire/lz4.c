@@ -76,20 +76,31 @@ static void note_magic(struct kpw_lz4 *lz, const char *at, size_t used)
         lz->magic[lz->n_magic++] = (uint8_t)at[i];
 }
 
+/* How many bytes one step may write: at the limit one, to see whether there is one too many. */
+static size_t writable(const struct kpw_lz4 *lz, bool is_full, size_t room)
+{
+    if (is_full)
+        return 1;
+    return lz->has_limit && room > lz->left ? (size_t)lz->left : room;
+}
+
+static enum kpw_lz4_result end_frame(struct kpw_lz4 *lz)
+{
+    lz->had_frame |= !is_skippable(lz);
+    lz->n_magic = 0;
+    return lz->had_frame && !lz->all_frames ? KPW_LZ4_DONE : KPW_LZ4_MORE;
+}
+
 /* One step of the decoder. *ret_written is what it wrote at `out`. */
 static enum kpw_lz4_result step(struct kpw_lz4 *lz, struct kpw_slice *in, char *out, size_t room,
                                 size_t *ret_written)
 {
     /* One block at a time: a decoder that fails keeps back what else it decoded in that call. */
     size_t want = lz->want ? lz->want : HEAD, used = in->len < want ? in->len : want;
-    size_t written = room, hint;
-    char probe; /* at the limit: is there one byte more? */
     bool is_full = lz->has_limit && !lz->left;
+    size_t written = writable(lz, is_full, room), hint;
+    char probe; /* at the limit: takes the byte that is one too many */
 
-    if (lz->has_limit && written > lz->left)
-        written = (size_t)lz->left;
-    if (is_full)
-        written = 1;
     hint = LZ4F_decompress(lz->decoder, is_full ? &probe : out, &written, in->len ? in->ptr : "",
                            &used, NULL);
     if (LZ4F_isError(hint))
@@ -104,11 +115,7 @@ static enum kpw_lz4_result step(struct kpw_lz4 *lz, struct kpw_slice *in, char *
         return KPW_LZ4_TOO_LARGE;
     lz->left -= lz->has_limit ? written : 0;
     *ret_written = written;
-    if (hint || !lz->n_magic)
-        return KPW_LZ4_MORE;
-    lz->had_frame |= !is_skippable(lz);
-    lz->n_magic = 0;
-    return lz->had_frame && !lz->all_frames ? KPW_LZ4_DONE : KPW_LZ4_MORE;
+    return hint || !lz->n_magic ? KPW_LZ4_MORE : end_frame(lz);
 }
 
 enum kpw_lz4_result kpw_lz4_read(struct kpw_lz4 *lz, struct kpw_slice *in, char *out, size_t room,

@@ -124,12 +124,7 @@ static void put_credential(struct kpw_buf *out, struct kpw_slice key_id,
 {
     kpw_buf_put_slice(out, key_id);
     kpw_buf_putc(out, '/');
-    kpw_buf_put_slice(out, scope->day);
-    kpw_buf_putc(out, '/');
-    kpw_buf_put_slice(out, scope->region);
-    kpw_buf_putc(out, '/');
-    kpw_buf_put_slice(out, scope->service);
-    kpw_buf_puts(out, "/" SIGV4_TERMINATOR);
+    sigv4_put_scope(scope, out);
 }
 
 static struct sigv4_parts parts_of(const struct kpw_sigv4_request *request, uint32_t flags,

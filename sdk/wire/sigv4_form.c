@@ -391,6 +391,16 @@ static bool derive_key(struct kpw_sigv4_cache *cache, const struct sigv4_scope *
     return true;
 }
 
+void sigv4_put_scope(const struct sigv4_scope *scope, struct kpw_buf *out)
+{
+    kpw_buf_put_slice(out, scope->day);
+    kpw_buf_putc(out, '/');
+    kpw_buf_put_slice(out, scope->region);
+    kpw_buf_putc(out, '/');
+    kpw_buf_put_slice(out, scope->service);
+    kpw_buf_puts(out, "/" SIGV4_TERMINATOR);
+}
+
 enum kpw_sigv4_reason sigv4_form_sign(struct kpw_sigv4_cache *cache,
                                       const struct sigv4_scope *scope, char out[KPW_SIGV4_HEX])
 {
@@ -401,12 +411,8 @@ enum kpw_sigv4_reason sigv4_form_sign(struct kpw_sigv4_cache *cache,
     kpw_buf_puts(to_sign, SIGV4_ALGORITHM "\n");
     kpw_buf_puts(to_sign, scope->date);
     kpw_buf_putc(to_sign, '\n');
-    kpw_buf_put_slice(to_sign, scope->day);
-    kpw_buf_putc(to_sign, '/');
-    kpw_buf_put_slice(to_sign, scope->region);
-    kpw_buf_putc(to_sign, '/');
-    kpw_buf_put_slice(to_sign, scope->service);
-    kpw_buf_puts(to_sign, "/" SIGV4_TERMINATOR "\n");
+    sigv4_put_scope(scope, to_sign);
+    kpw_buf_putc(to_sign, '\n');
     kpw_sha256(cache->canonical.ptr, cache->canonical.len, digest);
     if ((hex = kpw_buf_reserve(to_sign, KPW_SHA256_HEX)))
         to_sign->len += kpw_hex(digest, sizeof digest, hex);

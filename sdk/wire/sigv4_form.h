@@ -33,6 +33,8 @@ struct sigv4_scope {
     const char *date; /* X-Amz-Date form */
 };
 
+/* Appends "day/region/service/aws4_request". */
+void sigv4_put_scope(const struct sigv4_scope *scope, struct kpw_buf *out);
 /* Empties what the last request left, except the key. */
 void sigv4_form_begin(struct kpw_sigv4_cache *cache);
 /* False: too many, or out of memory. */

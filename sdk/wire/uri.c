@@ -210,30 +210,38 @@ static void drop_part(struct kpw_buf *out, size_t base)
         out->len--;
 }
 
+/* Takes the next part and the slashes before it off `rest`; an empty one behind the last. */
+static struct kpw_slice take_part(struct kpw_slice *rest)
+{
+    struct kpw_slice part;
+    const char *slash;
+
+    while (rest->len && rest->ptr[0] == '/')
+        rest->ptr++, rest->len--;
+    part = *rest;
+    if (rest->len && (slash = memchr(rest->ptr, '/', rest->len)))
+        part.len = (size_t)(slash - rest->ptr);
+    rest->ptr += part.len;
+    rest->len -= part.len;
+    return part;
+}
+
 void kpw_path_normalize(struct kpw_slice path, struct kpw_buf *out)
 {
-    size_t base = out->len, i = 0;
+    size_t base = out->len;
     bool slash_at_end = true;
 
-    while (i < path.len && !out->failed) {
-        size_t n = 0;
-        const char *part;
+    while (path.len && !out->failed) {
+        struct kpw_slice part = take_part(&path);
+        bool is_parent = kpw_slice_is(part, "..");
+        bool is_name = part.len && !is_parent && !kpw_slice_is(part, ".");
 
-        while (i < path.len && path.ptr[i] == '/')
-            i++;
-        part = path.ptr + i;
-        while (i + n < path.len && part[n] != '/')
-            n++;
-        slash_at_end = i + n < path.len || !n;
-        i += n;
-        if (!n || (n == 1 && part[0] == '.')) {
-            slash_at_end = true;
-        } else if (n == 2 && part[0] == '.' && part[1] == '.') {
+        slash_at_end = path.len || !is_name;
+        if (is_parent)
             drop_part(out, base);
-            slash_at_end = true;
-        } else {
+        if (is_name) {
             kpw_buf_putc(out, '/');
-            kpw_buf_append(out, part, n);
+            kpw_buf_put_slice(out, part);
         }
     }
     if (slash_at_end && !out->failed)

@@ -69,7 +69,7 @@ static const char *name_end(const char *at, const char *end)
     uint32_t c;
     size_t n;
 
-    while (at < end && (n = xml_decode(at, end, &c)) && is_name_char(c, at == from))
+    while (at < end && (n = kpw_utf8_decode(at, end, &c)) && is_name_char(c, at == from))
         at += n;
     return at;
 }
@@ -150,7 +150,7 @@ static const char *chars_end(struct kpw_xml *x, const char *at, const char *stop
             continue;
         }
         *ret_special |= *at == '\r' && with_references;
-        n = xml_decode(at, x->end, &c);
+        n = kpw_utf8_decode(at, x->end, &c);
         if (!n || !xml_is_char(c)) {
             fail(x, at, n ? "a character that XML does not allow" : "the text is not UTF-8");
             return NULL;
@@ -463,6 +463,24 @@ static enum kpw_xml_type finish(struct kpw_xml *x)
     return x->type = KPW_XML_END;
 }
 
+/* At a '<'. True: x->type is a token or the error; false: what no reader sees was passed over. */
+static bool read_markup(struct kpw_xml *x, const char *at)
+{
+    if (starts(at, x->end, "</"))
+        return read_close(x, at), true;
+    if (starts(at, x->end, "<![CDATA["))
+        return read_cdata(x, at) == KPW_XML_ERROR || x->value.len;
+    if (starts(at, x->end, "<!--"))
+        return !skip_comment(x, at);
+    if (starts(at, x->end, "<?"))
+        return !skip_instruction(x, at);
+    if (starts(at, x->end, "<!"))
+        fail(x, at, "a document type is not allowed");
+    else
+        read_open(x, at);
+    return true;
+}
+
 enum kpw_xml_type kpw_xml_next(struct kpw_xml *x)
 {
     if (x->type == KPW_XML_ERROR)
@@ -476,24 +494,10 @@ enum kpw_xml_type kpw_xml_next(struct kpw_xml *x)
 
         if (at == x->end)
             return finish(x);
-        if (*at != '<' && x->depth)
-            return read_text(x, at);
         if (*at != '<')
-            return fail(x, at, "there is text outside of the root element");
-        if (starts(at, x->end, "</"))
-            return read_close(x, at);
-        if (starts(at, x->end, "<![CDATA[")) {
-            if (read_cdata(x, at) == KPW_XML_ERROR || x->value.len)
-                return x->type;
-        } else if (starts(at, x->end, "<!--")) {
-            if (!skip_comment(x, at))
-                return KPW_XML_ERROR;
-        } else if (starts(at, x->end, "<?")) {
-            if (!skip_instruction(x, at))
-                return KPW_XML_ERROR;
-        } else {
-            return starts(at, x->end, "<!") ? fail(x, at, "a document type is not allowed")
-                                            : read_open(x, at);
-        }
+            return x->depth ? read_text(x, at)
+                            : fail(x, at, "there is text outside of the root element");
+        if (read_markup(x, at))
+            return x->type;
     }
 }

@@ -42,7 +42,7 @@ static const char *replacement(const char *at, const char *end, size_t *ret_len)
     case '\r': return "&#13;"; /* a plain one would be read as a line feed */
     default: break;
     }
-    *ret_len = xml_decode(at, end, &c);
+    *ret_len = kpw_utf8_decode(at, end, &c);
     if (*ret_len && xml_is_char(c))
         return NULL;
     *ret_len += !*ret_len;

@@ -8,28 +8,10 @@
 #ifndef KPIPE_WIRE_XML_SCAN_H
 #define KPIPE_WIRE_XML_SCAN_H
 
-#include "sdk/wire/json_scan.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-/* The character at `at` and its length; a length of 0 means that it is not UTF-8. `at` < `end`. */
-static inline size_t xml_decode(const char *at, const char *end, uint32_t *ret)
-{
-    const uint8_t *p = (const uint8_t *)at;
-    size_t n = json_utf8_len(at, end);
-
-    switch (n) {
-    case 1: *ret = p[0]; break;
-    case 2: *ret = (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f); break;
-    case 3:
-        *ret = (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
-        break;
-    case 4:
-        *ret = (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
-               (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
-        break;
-    default: *ret = 0; break;
-    }
-    return n;
-}
+#include "sdk/wire/utf8.h"
 
 /* True for what a document may hold at all. */
 static inline bool xml_is_char(uint32_t c)

@@ -1,5 +1,6 @@
 /* xml_value.c - what the pull reader found as texts, and elements by path. */
 #include "sdk/wire/xml.h"
+#include "sdk/wire/json_scan.h"
 #include "sdk/wire/xml_scan.h"
 
 /* Line ends become LF; references become characters unless the text is of a CDATA section. */
