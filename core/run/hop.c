@@ -18,6 +18,7 @@
 #include "core/run/flow.h"
 #include "core/run/node.h"
 #include "core/run/relay.h"
+#include "core/run/stall.h"
 
 /* ---- giving */
 
@@ -140,6 +141,7 @@ void hop_fini(struct hop *hop)
     hop->queue = hop->again = NULL;
     hop->queue_end = &hop->queue;
     free_list(again);
+    stall_free_all(&hop->stalls);
     free_list(queue);
 }
 
@@ -271,8 +273,11 @@ static void retry_one(struct sorted *sorted, uint32_t i, const struct mark *mark
                                             .reason = reason});
         return;
     }
-    if (!sorted->again)
+    if (!sorted->again) {
+        if (!sorted->attempts)
+            stall_number(sorted->b);
         sorted->again = batch_new(node->budget, &node->own, sorted->b->count);
+    }
     if (mark && mark->after_ms > sorted->after_ms)
         sorted->after_ms = mark->after_ms;
     if (!sorted->reason)
@@ -357,25 +362,26 @@ static struct hop *hop_of(kp_node *node, struct batch *batch)
     return &batch->pub.lane->hops[node->index];
 }
 
-/* Acts on all marks. Afterwards the batch holds only what goes on. */
-static void act_on_marks(kp_node *node, kp_batch *b, bool is_end)
+/* Acts on all marks. Afterwards the batch holds only what goes on. Returns the place of the first
+ * record that is tried again, or STALL_NONE. */
+static uint32_t act_on_marks(kp_node *node, kp_batch *b, bool is_end)
 {
     struct batch *batch = batch_of(b);
     struct hop *hop = hop_of(node, batch);
+    uint32_t first = STALL_NONE;
     struct sorted sorted = {.node = node, .b = b, .attempts = batch->attempts, .is_end = is_end};
 
     if (is_end && node->element->kind == KP_SINK && deliver_plainly(node, b)) {
         hop->tries = 0;
-        return;
+        return STALL_NONE;
     }
     if (!is_end && !batch->n_marked) {
         hop->tries = 0;
-        return;
+        return STALL_NONE;
     }
     for (uint32_t i = 0; i < b->count; i++)
         sort_one(&sorted, i);
-    if (!is_end)
-        batch_compact(b);
+    batch_compact(b);
     if (sorted.failed)
         deadletter_send(node, sorted.failed);
     if (sorted.again) {
@@ -385,11 +391,13 @@ static void act_on_marks(kp_node *node, kp_batch *b, bool is_end)
         again->pub.lane_name = (kp_slice){hop->lane->name, hop->lane->name_len};
         again->attempts = batch->attempts;
         again->order = batch->order ? batch->order : ++hop->n_given;
+        first = stall_place(kp_at(sorted.again, 0));
         try_again(hop, again, sorted.after_ms, sorted.reason);
     } else {
         hop->tries = 0;
     }
     free((void *)(uintptr_t)sorted.reason);
+    return first;
 }
 
 /* The node has the batch no longer. */
@@ -406,14 +414,45 @@ static void leave(struct hop *hop, kp_batch *b)
     lane_let_go(hop->lane);
 }
 
+static void pass_on(kp_node *node, kp_batch *b)
+{
+    count_add(&node->counts.passed, b->count);
+    hop_put(node, node->index + 1, b);
+}
+
+/* [consumes b] What a transform has of a batch that it was given goes on, or waits until what is
+ * tried again before it is through. */
+static void pass_in_order(struct hop *hop, uint64_t order, uint32_t first, kp_batch *b)
+{
+    bool had_stalls = hop->stalls != NULL;
+    kp_batch *next;
+
+    if (!stall_is_needed(hop->stalls, order, first)) {
+        pass_on(hop->node, b);
+        return;
+    }
+    if (!had_stalls)
+        lane_hold(hop->lane);
+    stall_keep(&hop->stalls, order, first, b);
+    while ((next = stall_next(&hop->stalls)))
+        pass_on(hop->node, next);
+    if (!hop->stalls)
+        lane_let_go(hop->lane);
+}
+
 void hop_done(kp_node *node, kp_batch *b)
 {
     struct hop *hop = batch_of(b)->hop;
+    uint64_t order = batch_of(b)->order;
+    uint32_t first;
 
     count_add(&node->flow->activity, 1);
-    act_on_marks(node, b, true);
+    first = act_on_marks(node, b, true);
     leave(hop, b);
-    batch_free(b);
+    if (hop && node->element->kind == KP_TRANSFORM)
+        pass_in_order(hop, order, first, b); /* it is empty, but others may wait for it */
+    else
+        batch_free(b);
 }
 
 void hop_release(kp_node *node, kp_batch *b)
@@ -428,14 +467,18 @@ void hop_release(kp_node *node, kp_batch *b)
 void hop_emit(kp_node *node, kp_batch *b)
 {
     struct hop *hop = batch_of(b)->hop;
+    uint64_t order = batch_of(b)->order;
+    uint32_t first;
 
     if (node->element->kind != KP_TRANSFORM)
         bug("%s is no transform: it must not emit", node->who);
-    act_on_marks(node, b, false);
+    first = act_on_marks(node, b, false);
     if (hop && !b->lane)
         b->lane = hop->lane;
     leave(hop, b);
-    count_add(&node->counts.passed, b->count);
     count_add(&node->flow->activity, 1);
-    hop_put(node, node->index + 1, b);
+    if (hop)
+        pass_in_order(hop, order, first, b);
+    else
+        pass_on(node, b);
 }

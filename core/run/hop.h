@@ -19,15 +19,17 @@
 #include "core/run/worker.h"
 
 struct kp_lane;
+struct stall;
 
 struct hop {
     kp_node *node;                    /* [borrowed] who gets the batches */
     struct kp_lane *lane;             /* [owner] */
     struct batch *queue, **queue_end; /* not given yet [owned] */
-    struct batch *again; /* to be given again, in order of their first giving [owned] */
-    kp_batch *giving;    /* process() runs with it and has not taken it yet */
-    uint32_t inside;     /* batches the node has */
-    unsigned tries;      /* returns with a retry in a row */
+    struct batch *again;  /* to be given again, in order of their first giving [owned] */
+    struct stall *stalls; /* passed on by a transform, waiting behind a retry [owned] (stall.h) */
+    kp_batch *giving;     /* process() runs with it and has not taken it yet */
+    uint32_t inside;      /* batches the node has */
+    unsigned tries;       /* returns with a retry in a row */
     uint64_t n_given;
     int64_t not_before_ms;
     struct timer timer;

@@ -215,14 +215,16 @@ END
 run ask.lua
 is "async-http-enrich: statuses as the rules say" "$code" 3
 balance "40 = 32 kept + 4 filtered + 4 rejected" main 40 32 4 4 0
-yes "in order, with what was taken" "$PYTHON" -c '
+in_order='
 import json
 got = [json.loads(line) for line in open("asked.txt")]
 assert [r["n"] for r in got] == [n for n in range(1, 41) if n % 10 not in (3, 5)], got
 assert all(r["twice"] == 2 * r["n"] for r in got), got'
+yes "in order, with what was taken" "$PYTHON" -c "$in_order"
 rm -f asked.txt ask.lease
 ASK=$ASK/once
 run ask.lua
 balance "503 is tried again, and delivered" main 40 32 4 4 0
+yes "in order, also those behind one that was tried again" "$PYTHON" -c "$in_order"
 is "each record once" "$(sort -u asked.txt | wc -l | tr -d ' ') $(lines asked.txt) $(sum flows.main.stages.1.retried)" "32 32 4"
 finish

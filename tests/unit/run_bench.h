@@ -21,6 +21,7 @@ struct bench_stage {
     kp_batch *held[BENCH_HELD]; /* given and not yet given back */
     uint32_t n_held, n_given;
     bool fails; /* process() answers KP_FATAL */
+    bool holds; /* the transform keeps its batches until the test emits them */
 };
 
 struct bench {
@@ -40,7 +41,7 @@ struct bench {
 };
 
 struct bench_options {
-    uint32_t sink_flags, failure_flags, source_flags;
+    uint32_t sink_flags, failure_flags, source_flags, transform_flags;
     bool has_failure;
     int64_t attempts;
     int64_t memory;
@@ -51,6 +52,7 @@ void bench_close(struct bench *bench);
 /* Runs what is deferred and, with ms > 0, waits for timers that long at most. */
 void bench_run(struct bench *bench);
 void bench_run_until_given(struct bench *bench, uint32_t n_given);
+void bench_run_until_transform_given(struct bench *bench, uint32_t n_given);
 
 kp_lane *bench_lane(struct bench *bench, const char *name);
 /* A batch of n records "a", "b", ... with end position `end`. */
