@@ -52,6 +52,7 @@ struct log {
     int64_t pending_arrival_ms;
     struct kpw_buf writing; /* under way; the pool reads it */
     bool is_writing;
+    bool has_complained; /* the last write failed, and that was told */
     bool is_broken; /* a failed write could not be cut off: refuses all writes */
 };
 

@@ -169,8 +169,11 @@ static void commit_free(struct kinesis_commit *commit)
 
 static void write_failed(struct kinesis *k, struct log_write *w)
 {
-    kp->log(k->local->node, KP_LOG_ERROR, "kinesis.write-failed", "shard=%s error=\"%s\" cut=%d",
-            w->log->path, strerror(w->error), w->is_cut);
+    /* A full disk stays full for a while: the first refusal is news, the rest are counted. */
+    if (!w->log->has_complained)
+        kp->log(k->local->node, KP_LOG_ERROR, "kinesis.write-failed",
+                "shard=%s error=\"%s\" cut=%d", w->log->path, strerror(w->error), w->is_cut);
+    w->log->has_complained = true;
     kp->count(k->local->node, "kinesis_write_failures", 1);
     for (struct kinesis_put *put = k->committing; put; put = put->next)
         for (size_t i = 0; i < put->n; i++)
@@ -178,12 +181,21 @@ static void write_failed(struct kinesis *k, struct log_write *w)
                 put->entries[i].state = PUT_FAILED;
 }
 
+static void write_worked(struct kinesis *k, struct log_write *w)
+{
+    if (w->log->has_complained)
+        kp->log(k->local->node, KP_LOG_INFO, "kinesis.write-recovered", "shard=%s", w->log->path);
+    w->log->has_complained = false;
+}
+
 static void commit_end(struct kinesis *k)
 {
     struct kinesis_put *put, *next;
 
     for (size_t i = 0; i < k->n_writes; i++)
-        if (!log_write_end(&k->writes[i]))
+        if (log_write_end(&k->writes[i]))
+            write_worked(k, &k->writes[i]);
+        else
             write_failed(k, &k->writes[i]);
     k->n_writes = 0;
     k->is_committing = false;

@@ -4,6 +4,7 @@
 
 #include "plugins/local-aws/kinesis.h"
 #include "plugins/local-aws/sql.h"
+#include "sdk/wire/utf8.h"
 
 enum { TAGS_MAX = 50 };
 
@@ -60,12 +61,11 @@ void kinesis_decrease_retention(struct kinesis_call *call)
 /* The character at *at as a code point; moves on. */
 static uint32_t next_char(const char **at, const char *end)
 {
-    unsigned char c = (unsigned char)*(*at)++;
-    uint32_t n = c >= 0xf0 ? c & 7u : c >= 0xe0 ? c & 15u : c >= 0xc0 ? c & 31u : c;
+    uint32_t c;
+    size_t n = kpw_utf8_decode(*at, end, &c);
 
-    while (c >= 0xc0 && *at < end && ((unsigned char)**at & 0xc0) == 0x80)
-        n = n << 6 | ((unsigned char)*(*at)++ & 0x3f);
-    return n;
+    *at += n ? n : 1; /* 0 cannot be: the body was read as UTF-8 */
+    return c;
 }
 
 static bool is_tag_char(uint32_t c)

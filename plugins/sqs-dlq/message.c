@@ -8,6 +8,7 @@
 #include "sdk/wire/base64.h"
 #include "sdk/wire/json.h"
 #include "sdk/wire/time.h"
+#include "sdk/wire/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,42 +18,18 @@
 #define KEY_MAX    1024 /* bytes of a partition key that are named */
 #define NUMBER_MAX 200
 
-/* The code point at p and its length; U+FFFD and 1 for what is not UTF-8. */
-static uint32_t decode(const unsigned char *p, size_t len, size_t *ret_len)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
-    uint32_t cp;
-
-    *ret_len = 1;
-    if (n == 1)
-        return *p;
-    if (n == 0 || len < n)
-        return 0xfffd;
-    cp = *p & (0xffU >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0xfffd;
-        cp = cp << 6 | (p[i] & 0x3fU);
-    }
-    if (cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000))
-        return 0xfffd;
-    *ret_len = n;
-    return cp;
-}
-
+/* The characters of XML, which are those that SQS takes. */
 bool message_is_text(const char *text, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)text, *end = p + len;
+    const char *at = text, *end = len ? at + len : at;
+    uint32_t c;
+    size_t n;
 
-    while (p < end) {
-        size_t n;
-        uint32_t cp = decode(p, (size_t)(end - p), &n);
-
-        if ((cp < 0x20 && cp != '\t' && cp != '\n' && cp != '\r') || cp == 0xfffe || cp == 0xffff ||
-            (cp == 0xfffd && n == 1))
+    for (; at < end; at += n) {
+        if (!(n = kpw_utf8_decode(at, end, &c)))
             return false;
-        p += n;
+        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0xfffe || c == 0xffff)
+            return false;
     }
     return true;
 }
