@@ -11,8 +11,8 @@
 #include "core/run/node.h"
 #include "sdk/wire/base64.h"
 #include "sdk/wire/json.h"
-#include "sdk/wire/json_scan.h"
 #include "sdk/wire/time.h"
+#include "sdk/wire/utf8.h"
 
 static kp_slice slice_of(const char *text)
 {
@@ -66,20 +66,6 @@ static void keep_failure(kp_batch *to, uint32_t i, const kp_failure *failure)
     batch_of(to)->records[i].failure = copy;
 }
 
-static bool is_utf8(const char *at, size_t len)
-{
-    const char *end = at + len;
-
-    while (at < end) {
-        size_t n = (unsigned char)*at < 0x80 ? 1 : json_utf8_len(at, end);
-
-        if (!n)
-            return false;
-        at += n;
-    }
-    return true;
-}
-
 static void put_slice(struct kpw_buf *out, const char *name, kp_slice slice)
 {
     if (slice.len)
@@ -88,7 +74,7 @@ static void put_slice(struct kpw_buf *out, const char *name, kp_slice slice)
 
 static void put_payload(struct kpw_buf *out, const kp_record *record)
 {
-    if (is_utf8(record->data, record->data_len)) {
+    if (kpw_utf8_valid(record->data, record->data_len)) {
         kpw_json_put_member(out, "data", record->data, record->data_len);
         return;
     }

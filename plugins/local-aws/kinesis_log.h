@@ -53,7 +53,7 @@ struct log {
     struct kpw_buf writing; /* under way; the pool reads it */
     bool is_writing;
     bool has_complained; /* the last write failed, and that was told */
-    bool is_broken; /* a failed write could not be cut off: refuses all writes */
+    bool is_broken;      /* a failed write could not be cut off: refuses all writes */
 };
 
 /* Opens what is there (root, path, shard, created_s, stream, sync are set) and cuts a torn tail

@@ -6,6 +6,7 @@
  */
 #include "sdk/wire/json.h"
 #include "sdk/wire/json_scan.h"
+#include "sdk/wire/utf8.h"
 
 enum expect {
     VALUE,

@@ -1,6 +1,7 @@
 /* json_put.c - writing JSON on a buffer: whole runs that need no escape are copied at once. */
 #include "sdk/wire/json.h"
 #include "sdk/wire/json_scan.h"
+#include "sdk/wire/utf8.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sdk/wire/utf8.h"
-
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -45,8 +43,6 @@ static inline const char *json_plain_end(const char *at, const char *end)
         at++;
     return at;
 }
-
-#define json_utf8_len kpw_utf8_len
 
 /* Writes a character as UTF-8, 1 to 4 bytes; returns how many. */
 static inline size_t json_put_utf8(uint32_t c, char *out)

@@ -4,6 +4,7 @@
  * there. The names of the open elements are slices of the text; there is no other state.
  */
 #include "sdk/wire/xml.h"
+#include "sdk/wire/utf8.h"
 #include "sdk/wire/xml_scan.h"
 
 /* The check for a second attribute of the same name is quadratic; no AWS document has ten. */

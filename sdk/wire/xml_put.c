@@ -1,5 +1,6 @@
 /* xml_put.c - writing XML: nothing but text needs care. */
 #include "sdk/wire/xml.h"
+#include "sdk/wire/utf8.h"
 #include "sdk/wire/xml_scan.h"
 
 void kpw_xml_put_declaration(struct kpw_buf *buf)

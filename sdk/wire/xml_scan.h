@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sdk/wire/utf8.h"
-
 /* True for what a document may hold at all. */
 static inline bool xml_is_char(uint32_t c)
 {

@@ -181,8 +181,8 @@ typedef struct kp_record {
     uint64_t sub_sequence; /* position inside an aggregated record, else 0 */
     int64_t arrival_ms;    /* when the stream or door got it, Unix milliseconds */
     uint8_t outcome;       /* kp_outcome, set through the table only */
-    uint8_t reserved[7];
-    void *ticket[2]; /* the host's */
+    uint8_t reserved[7];   /* the host's */
+    void *ticket[2];       /* the host's */
 } kp_record;
 
 enum kp_encoding { KP_PLAIN = 0, KP_GZIP = 1 };
