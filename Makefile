@@ -67,7 +67,7 @@ $(B)/%.a:
 	$(Q)ar rcs $@ $^
 
 # A plugin: every .c of its folder but the tests; it sees sdk/ only and leaves no kpipe symbol undefined.
-plugin_src = $(filter-out %_test.c,$(wildcard $(1)/*.c))
+plugin_src = $(filter-out %_test.c,$(wildcard $(patsubst %/,%,$(1))/*.c))
 define plugin_rule
 $(B)/plugins/$(1).so: $$(call obj,$$(call plugin_src,plugins/$(1))) $(B)/libkpobjects.a $(B)/libkpwire.a
 	@mkdir -p $$(@D)
