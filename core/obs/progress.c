@@ -36,7 +36,7 @@ static const char *grouped(uint64_t n, char out[32])
 static void clear(struct progress *progress)
 {
     if (progress->rows)
-        fprintf(stderr, "\033[%dA\033[J", progress->rows);
+        fprintf(stderr, "\r\033[%dA\033[J", progress->rows);
     progress->rows = 0;
 }
 
