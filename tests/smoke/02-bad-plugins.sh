@@ -75,6 +75,9 @@ kpipe plugin check plugins/good-one.so
 is "plugin check of a good one" "$code $(cat out)" "0 plugins/good-one.so: ok"
 problem other-major "ABI"
 problem newer-minor "newer"
+# AddressSanitizer would make an exit code of the signal.
+ASAN_OPTIONS=${ASAN_OPTIONS:-}:handle_segv=0
+export ASAN_OPTIONS
 problem crashes "crashed when it was opened: signal 11"
 problem leaves "ended the process when it was opened, with code 7"
 problem two-symbols "exports another; kpipe_plugin must be the only symbol"

@@ -107,6 +107,11 @@ is "SIGTERM ends it with 0" "$code $(wc -c <served.err | tr -d ' ')" "0 0"
 
 # ---- installed
 
+if sanitized; then
+    skip "make install: it would link anew what is built with a sanitizer"
+    finish
+    exit
+fi
 stage=$work/stage
 make -s -C "$root" B="$(dirname "$KPIPE")" install DESTDIR="$stage" PREFIX=/usr >why 2>&1
 is "make install" "$?" 0

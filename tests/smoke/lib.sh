@@ -86,6 +86,12 @@ skip() {
     echo "ok $count - # SKIP $1"
 }
 
+# Is the program built with a sanitizer? Then memory cannot be judged, nor other programs be linked with its
+# libraries. ci/sanitize says so.
+sanitized() {
+    [ -n "${SANITIZED:-}" ]
+}
+
 finish() {
     echo "1..$count"
     [ "$failed" -eq 0 ]
