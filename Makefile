@@ -142,7 +142,7 @@ bench: all ## ratios side by side in one run
 	@B=$(B) CC="$(CC)" sh scripts/bench
 
 man: $(B)/kpipe.1 ## the manual page, made from what the program says of itself
-$(B)/kpipe.1: core/cli/kpipe.1.in scripts/mkdocs $(B)/kpipe $(PLUGIN_SO)
+$(B)/kpipe.1: core/cli/kpipe.1.in core/obs/events.txt scripts/mkdocs $(B)/kpipe $(PLUGIN_SO)
 	$(call say,MAN,$@)
 	$(Q)sh scripts/mkdocs $(B)/kpipe >$@.new
 	@mv $@.new $@
