@@ -57,7 +57,7 @@ static void count_element(void *arg, const kp_element *element)
 }
 
 /* A stage goes before a plugin of the same name. */
-static void find_plugin(const struct plugins *plugins, const struct catalog *catalog,
+static void find_plugin(struct plugins *plugins, const struct catalog *catalog,
                         struct listing *listing)
 {
     catalog->each(catalog->arg, count_element, listing);
@@ -233,7 +233,7 @@ static void list_element(void *arg, const kp_element *element)
     }
 }
 
-static void list_refused(const struct plugins *plugins, json_t *refused)
+static void list_refused(struct plugins *plugins, json_t *refused)
 {
     for (size_t i = 0; i < plugins_count(plugins); i++) {
         const struct plugin_info *info = plugins_at(plugins, i);
@@ -248,7 +248,7 @@ static void list_refused(const struct plugins *plugins, json_t *refused)
     }
 }
 
-static int print_json(const struct plugins *plugins, struct listing *listing)
+static int print_json(struct plugins *plugins, struct listing *listing)
 {
     json_t *refused = json_array();
     json_t *all = json_pack("{s:o, s:o}", "elements", listing->json, "refused", refused);
@@ -260,8 +260,7 @@ static int print_json(const struct plugins *plugins, struct listing *listing)
     return 0;
 }
 
-static int list(const struct plugins *plugins, const struct catalog *catalog,
-                struct listing *listing)
+static int list(struct plugins *plugins, const struct catalog *catalog, struct listing *listing)
 {
     if (listing->name)
         find_plugin(plugins, catalog, listing);

@@ -1,7 +1,8 @@
 /* plugins.c - see plugins.h: the search path, loading what the scan found fine, and the catalog.
  *
- * Elements are kept in one array sorted by name and kind; a name that two
- * plugins bring is refused with the second one.
+ * Elements are kept in one array sorted by name and kind, first by name only: the
+ * element itself is known once its plugin is opened. A name that two plugins bring
+ * is refused with the second one.
  */
 #include "core/plugin/plugins.h"
 
@@ -22,13 +23,18 @@
 #define LIMIT_MS 5000 /* for opening one plugin */
 
 struct found {
-    const kp_element *element; /* [borrowed from the plugin's code] */
-    const struct plugin_info *info;
+    kp_kind kind;
+    char *name;                /* [owned] */
+    const kp_element *element; /* [borrowed from the plugin's code] NULL: not opened yet */
+    struct plugin_info *info;
 };
 
 struct plugins {
+    const kp_host *host;       /* [borrowed for ever] */
     struct plugin_info *infos; /* [owned] */
     size_t n_infos, infos_cap;
+    struct found *seen; /* [owned] by the scan, in its order; the names are moved to found */
+    size_t n_seen, seen_cap;
     struct found *found; /* [owned] sorted */
     size_t n_found, found_cap;
 };
@@ -121,11 +127,20 @@ static void refuse(void *arg, size_t i, const char *problem)
         info->problem = mem_dup(problem);
 }
 
-static int compare(kp_kind kind, const char *name, const kp_element *element)
+static void see(void *arg, size_t i, kp_kind kind, const char *name)
 {
-    int order = strcmp(name, element->name);
+    struct plugins *plugins = arg;
 
-    return order ? order : (int)kind - (int)element->kind;
+    mem_room(&plugins->seen, &plugins->seen_cap, plugins->n_seen, sizeof *plugins->seen);
+    plugins->seen[plugins->n_seen++] =
+        (struct found){kind, mem_dup(name), NULL, &plugins->infos[i]};
+}
+
+static int compare(kp_kind kind, const char *name, const struct found *found)
+{
+    int order = strcmp(name, found->name);
+
+    return order ? order : (int)kind - (int)found->kind;
 }
 
 /* Where (kind, name) stands or would stand. */
@@ -137,7 +152,7 @@ static size_t position(const struct plugins *plugins, kp_kind kind, const char *
     *ret_is_there = false;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        int order = compare(kind, name, plugins->found[mid].element);
+        int order = compare(kind, name, &plugins->found[mid]);
 
         if (order == 0) {
             *ret_is_there = true;
@@ -151,57 +166,79 @@ static size_t position(const struct plugins *plugins, kp_kind kind, const char *
     return low;
 }
 
-static bool is_new(struct plugins *plugins, struct plugin_info *info)
+/* Refuses the plugin when another brings one of its elements already. */
+static void refuse_twins(struct plugins *plugins, struct plugin_info *info)
 {
-    for (size_t i = 0; info->plugin->elements[i]; i++) {
-        const kp_element *element = info->plugin->elements[i];
-        bool is_there;
-        size_t at = position(plugins, element->kind, element->name, &is_there);
+    for (size_t i = 0; i < plugins->n_seen && !info->problem; i++) {
+        const struct found *seen = &plugins->seen[i];
+        bool is_there = false;
+        size_t at = seen->info == info ? position(plugins, seen->kind, seen->name, &is_there) : 0;
 
-        if (!is_there)
-            continue;
-        info->problem =
-            mem_fmt("brings %s %s, which %s brings already", describe_kind(element->kind),
-                    element->name, plugins->found[at].info->path);
-        info->plugin = NULL;
-        return false;
-    }
-    return true;
-}
-
-static void add_elements(struct plugins *plugins, const struct plugin_info *info)
-{
-    for (size_t i = 0; info->plugin->elements[i]; i++) {
-        const kp_element *element = info->plugin->elements[i];
-        bool is_there;
-        size_t at = position(plugins, element->kind, element->name, &is_there);
-
-        mem_room(&plugins->found, &plugins->found_cap, plugins->n_found, sizeof *plugins->found);
-        memmove(&plugins->found[at + 1], &plugins->found[at],
-                (plugins->n_found++ - at) * sizeof *plugins->found);
-        plugins->found[at] = (struct found){element, info};
+        if (is_there)
+            info->problem =
+                mem_fmt("brings %s %s, which %s brings already", describe_kind(seen->kind),
+                        seen->name, plugins->found[at].info->path);
     }
 }
 
-static void load_all(struct plugins *plugins, const kp_host *host)
+/* [consumes seen] */
+static void add_element(struct plugins *plugins, const struct found *seen)
+{
+    bool is_there;
+    size_t at = position(plugins, seen->kind, seen->name, &is_there);
+
+    mem_room(&plugins->found, &plugins->found_cap, plugins->n_found, sizeof *plugins->found);
+    memmove(&plugins->found[at + 1], &plugins->found[at],
+            (plugins->n_found++ - at) * sizeof *plugins->found);
+    plugins->found[at] = *seen;
+}
+
+static void scan_all(struct plugins *plugins)
 {
     char **paths = mem_new((plugins->n_infos + 1) * sizeof *paths);
-    char problem[600];
 
     for (size_t i = 0; i < plugins->n_infos; i++)
         paths[i] = plugins->infos[i].path;
-    scan_files(paths, plugins->n_infos, host, LIMIT_MS, refuse, plugins);
+    scan_files(&(struct scan_job){.paths = paths,
+                                  .n = plugins->n_infos,
+                                  .host = plugins->host,
+                                  .limit_ms = LIMIT_MS,
+                                  .problem = refuse,
+                                  .element = see,
+                                  .arg = plugins});
     free(paths);
-    for (size_t i = 0; i < plugins->n_infos; i++) {
+    for (size_t i = 0, at = 0; i < plugins->n_infos; i++) {
         struct plugin_info *info = &plugins->infos[i];
 
-        if (info->problem)
-            continue;
-        info->plugin = scan_open(info->path, host, problem, sizeof problem);
-        if (!info->plugin)
-            info->problem = mem_dup(problem);
-        else if (is_new(plugins, info))
-            add_elements(plugins, info);
+        refuse_twins(plugins, info);
+        for (; at < plugins->n_seen && plugins->seen[at].info == info; at++) {
+            if (info->problem)
+                free(plugins->seen[at].name);
+            else
+                add_element(plugins, &plugins->seen[at]);
+        }
+    }
+    plugins->n_seen = 0;
+}
+
+static void open_plugin(struct plugins *plugins, struct plugin_info *info)
+{
+    char problem[600];
+
+    if (info->plugin || info->problem)
+        return;
+    info->plugin = scan_open(info->path, plugins->host, problem, sizeof problem);
+    if (!info->plugin) {
+        info->problem = mem_dup(problem);
+        return;
+    }
+    for (size_t i = 0; info->plugin->elements[i]; i++) {
+        const kp_element *element = info->plugin->elements[i];
+        bool is_there;
+        size_t at = position(plugins, element->kind, element->name, &is_there);
+
+        if (is_there && plugins->found[at].info == info)
+            plugins->found[at].element = element;
     }
 }
 
@@ -209,11 +246,12 @@ struct plugins *plugins_load(const char *path, const kp_host *host, struct error
 {
     struct plugins *plugins = mem_new(sizeof *plugins);
 
+    plugins->host = host;
     if (!add_path(plugins, path, err)) {
         plugins_free(plugins);
         return NULL;
     }
-    load_all(plugins, host);
+    scan_all(plugins);
     return plugins;
 }
 
@@ -225,7 +263,10 @@ void plugins_free(struct plugins *plugins)
         free(plugins->infos[i].path);
         free(plugins->infos[i].problem);
     }
+    for (size_t i = 0; i < plugins->n_found; i++)
+        free(plugins->found[i].name);
     free(plugins->infos);
+    free(plugins->seen);
     free(plugins->found);
     free(plugins);
 }
@@ -235,8 +276,9 @@ size_t plugins_count(const struct plugins *plugins)
     return plugins->n_infos;
 }
 
-const struct plugin_info *plugins_at(const struct plugins *plugins, size_t i)
+const struct plugin_info *plugins_at(struct plugins *plugins, size_t i)
 {
+    open_plugin(plugins, &plugins->infos[i]);
     return &plugins->infos[i];
 }
 
@@ -268,14 +310,16 @@ static const struct plugin_info *suspect(const struct plugins *plugins, const ch
 
 static const kp_element *catalog_find(void *arg, kp_kind kind, const char *name, struct error *err)
 {
-    const struct plugins *plugins = arg;
+    struct plugins *plugins = arg;
     const struct plugin_info *info;
     bool is_there;
     size_t at = position(plugins, kind, name, &is_there);
 
     if (is_there)
+        open_plugin(plugins, plugins->found[at].info);
+    if (is_there && plugins->found[at].element)
         return plugins->found[at].element;
-    info = suspect(plugins, name);
+    info = is_there ? plugins->found[at].info : suspect(plugins, name);
     if (info)
         error_set(err, ERROR_CONFIG, "%s %s", info->path, info->problem);
     return NULL;
@@ -284,10 +328,13 @@ static const kp_element *catalog_find(void *arg, kp_kind kind, const char *name,
 static void catalog_each(void *arg, void (*fn)(void *fn_arg, const kp_element *element),
                          void *fn_arg)
 {
-    const struct plugins *plugins = arg;
+    struct plugins *plugins = arg;
 
+    for (size_t i = 0; i < plugins->n_infos; i++)
+        open_plugin(plugins, &plugins->infos[i]);
     for (size_t i = 0; i < plugins->n_found; i++)
-        fn(fn_arg, plugins->found[i].element);
+        if (plugins->found[i].element)
+            fn(fn_arg, plugins->found[i].element);
 }
 
 struct catalog plugins_catalog(struct plugins *plugins)
@@ -321,7 +368,12 @@ size_t plugin_problems(const char *so_path, const kp_host *host, FILE *out)
     /* A name without a slash would be looked for in the library path. */
     char *path = strchr(so_path, '/') ? mem_dup(so_path) : mem_fmt("./%s", so_path);
 
-    scan_files(&path, 1, host, LIMIT_MS, print_problem, &printer);
+    scan_files(&(struct scan_job){.paths = &path,
+                                  .n = 1,
+                                  .host = host,
+                                  .limit_ms = LIMIT_MS,
+                                  .problem = print_problem,
+                                  .arg = &printer});
     free(path);
     return printer.n;
 }
@@ -331,7 +383,12 @@ bool plugin_check(const char *so_path, const kp_host *host, struct error *err)
     struct printer printer = {.path = so_path};
     char *path = strchr(so_path, '/') ? mem_dup(so_path) : mem_fmt("./%s", so_path);
 
-    scan_files(&path, 1, host, LIMIT_MS, print_problem, &printer);
+    scan_files(&(struct scan_job){.paths = &path,
+                                  .n = 1,
+                                  .host = host,
+                                  .limit_ms = LIMIT_MS,
+                                  .problem = print_problem,
+                                  .arg = &printer});
     free(path);
     if (printer.n)
         error_set(err, ERROR_CONFIG, "%s %s", so_path, printer.first);

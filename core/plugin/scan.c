@@ -1,8 +1,8 @@
 /* scan.c - see scan.h.
  *
- * The child writes one line per finding, "INDEX TEXT\n", and "INDEX\n" when it is
- * through with a file. The file it was at when it died is the first one without
- * that line; a new child goes on behind it.
+ * The child writes one line per finding, "INDEX TEXT\n", one per element of a file
+ * without any, "INDEX +KIND NAME\n", and "INDEX\n" when it is through with a file. The file it was
+ * at when it died is the first one without that line; a new child goes on behind it.
  */
 #include "core/plugin/scan.h"
 
@@ -27,11 +27,8 @@
 typedef const kp_plugin *entry_fn(const kp_host *);
 
 struct scan {
-    char *const *paths;
-    size_t n, at; /* `at`: the file the child is at */
-    int64_t limit_ms;
-    void (*fn)(void *arg, size_t i, const char *problem);
-    void *arg;
+    const struct scan_job *job;
+    size_t at; /* the file the child is at */
     char line[2000];
     size_t len;
 };
@@ -40,7 +37,7 @@ struct scan {
 
 struct finder {
     FILE *out;
-    size_t index;
+    size_t index, n_problems;
     bool has_entry;
 };
 
@@ -48,6 +45,7 @@ static void tell(void *arg, const char *text)
 {
     struct finder *finder = arg;
 
+    finder->n_problems++;
     fprintf(finder->out, "%zu ", finder->index);
     for (; *text; text++)
         fputc(*text == '\n' ? ' ' : *text, finder->out);
@@ -109,13 +107,15 @@ static void look_at(struct finder *finder, const char *path, const kp_host *host
             describe_check(plugin, tell, finder);
         else
             tell(finder, text);
+        for (size_t i = 0; plugin && !finder->n_problems && plugin->elements[i]; i++)
+            fprintf(finder->out, "%zu +%d %s\n", finder->index, plugin->elements[i]->kind,
+                    plugin->elements[i]->name);
     }
     fprintf(finder->out, "%zu\n", finder->index);
     fflush(finder->out);
 }
 
-__attribute__((noreturn)) static void run_child(const struct scan *scan, const kp_host *host,
-                                                int out_fd)
+__attribute__((noreturn)) static void run_child(const struct scan *scan, int out_fd)
 {
     struct rlimit none = {0, 0};
     int null = open("/dev/null", O_RDWR);
@@ -125,18 +125,27 @@ __attribute__((noreturn)) static void run_child(const struct scan *scan, const k
     setrlimit(RLIMIT_CORE, &none);
     for (int fd = 0; fd < 3 && null >= 0; fd++)
         dup2(null, fd);
-    for (size_t i = scan->at; i < scan->n; i++) {
+    for (size_t i = scan->at; i < scan->job->n; i++) {
         struct finder finder = {.out = fdopen(dup(out_fd), "w"), .index = i};
 
         if (!finder.out)
             _exit(1);
-        look_at(&finder, scan->paths[i], host);
+        look_at(&finder, scan->job->paths[i], scan->job->host);
         fclose(finder.out);
     }
     _exit(0);
 }
 
 /* ---- in the parent */
+
+static void take_element(struct scan *scan, const char *text)
+{
+    char *name;
+    long kind = strtol(text, &name, 10);
+
+    if (scan->job->element && *name == ' ')
+        scan->job->element(scan->job->arg, scan->at, (kp_kind)kind, name + 1);
+}
 
 static void take_line(struct scan *scan, const char *line)
 {
@@ -145,10 +154,12 @@ static void take_line(struct scan *scan, const char *line)
 
     if (text == line || i != scan->at)
         return;
-    if (*text == ' ')
-        scan->fn(scan->arg, i, text + 1);
-    else
+    if (*text != ' ')
         scan->at = i + 1;
+    else if (text[1] == '+')
+        take_element(scan, text + 2);
+    else
+        scan->job->problem(scan->job->arg, i, text + 1);
 }
 
 static void take_bytes(struct scan *scan, const char *bytes, size_t n)
@@ -167,7 +178,7 @@ static void take_bytes(struct scan *scan, const char *bytes, size_t n)
 /* Reads until the child closes the pipe; false: it took longer than the limit for one file. */
 static bool read_all(struct scan *scan, int fd)
 {
-    int64_t end = clock_mono_ms() + scan->limit_ms;
+    int64_t end = clock_mono_ms() + scan->job->limit_ms;
     char bytes[4096];
 
     for (;;) {
@@ -187,7 +198,7 @@ static bool read_all(struct scan *scan, int fd)
             return true;
         take_bytes(scan, bytes, (size_t)n);
         if (scan->at != before)
-            end = clock_mono_ms() + scan->limit_ms;
+            end = clock_mono_ms() + scan->job->limit_ms;
     }
 }
 
@@ -195,21 +206,21 @@ static void report_death(struct scan *scan, int status, bool in_time)
 {
     char text[200];
 
-    if (scan->at >= scan->n)
+    if (scan->at >= scan->job->n)
         return;
     if (!in_time)
         snprintf(text, sizeof text, "did not answer within %lld s when it was opened",
-                 (long long)scan->limit_ms / 1000);
+                 (long long)scan->job->limit_ms / 1000);
     else if (WIFSIGNALED(status))
         snprintf(text, sizeof text, "crashed when it was opened: signal %d, %s", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else
         snprintf(text, sizeof text, "ended the process when it was opened, with code %d",
                  WEXITSTATUS(status));
-    scan->fn(scan->arg, scan->at++, text);
+    scan->job->problem(scan->job->arg, scan->at++, text);
 }
 
-static bool run_once(struct scan *scan, const kp_host *host)
+static bool run_once(struct scan *scan)
 {
     int fds[2], status = 0;
     bool in_time;
@@ -220,7 +231,7 @@ static bool run_once(struct scan *scan, const kp_host *host)
     child = fork();
     if (child == 0) {
         close(fds[0]);
-        run_child(scan, host, fds[1]);
+        run_child(scan, fds[1]);
     }
     close(fds[1]);
     if (child < 0) {
@@ -238,15 +249,15 @@ static bool run_once(struct scan *scan, const kp_host *host)
     return true;
 }
 
-void scan_files(char *const *paths, size_t n, const kp_host *host, int64_t limit_ms,
-                void (*fn)(void *arg, size_t i, const char *problem), void *arg)
+void scan_files(const struct scan_job *job)
 {
-    struct scan scan = {.paths = paths, .n = n, .limit_ms = limit_ms, .fn = fn, .arg = arg};
+    struct scan scan = {.job = job};
 
-    while (scan.at < scan.n) {
-        if (!run_once(&scan, host)) {
-            for (; scan.at < scan.n; scan.at++)
-                fn(arg, scan.at, "cannot be looked at: no child process could be started");
+    while (scan.at < job->n) {
+        if (!run_once(&scan)) {
+            for (; scan.at < job->n; scan.at++)
+                job->problem(job->arg, scan.at,
+                             "cannot be looked at: no child process could be started");
         }
     }
 }

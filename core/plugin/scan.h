@@ -10,9 +10,19 @@
 #include <kpipe/plugin.h>
 #include <stddef.h>
 
-/* Calls fn(arg, i, problem) for every problem of paths[i]; a file without a call is fine. */
-void scan_files(char *const *paths, size_t n, const kp_host *host, int64_t limit_ms,
-                void (*fn)(void *arg, size_t i, const char *problem), void *arg);
+struct scan_job {
+    char *const *paths;
+    size_t n;
+    const kp_host *host;
+    int64_t limit_ms; /* for opening one file */
+    /* Called for every problem of paths[i]; a file without a call is fine. */
+    void (*problem)(void *arg, size_t i, const char *text);
+    /* Called for every element of a file that was fine so far; NULL: not wanted. */
+    void (*element)(void *arg, size_t i, kp_kind kind, const char *name);
+    void *arg;
+};
+
+void scan_files(const struct scan_job *job);
 
 /* Opens a plugin for good; NULL: what dlerror() says is in `problem`. */
 const kp_plugin *scan_open(const char *path, const kp_host *host, char *problem, size_t cap);

@@ -143,7 +143,8 @@ TEST(a_plugin_that_hangs_is_left_after_the_limit)
                    "-DEXTRA='__attribute__((constructor)) static void c(void) { for "
                    "(;;) pause(); }'"));
     paths[1] = (char *)(uintptr_t)build(dir, "fine", "");
-    scan_files(paths, 2, &host, 300, note, text);
+    scan_files(&(struct scan_job){
+        .paths = paths, .n = 2, .host = &host, .limit_ms = 300, .problem = note, .arg = text});
     YES(strstr(text, "0 did not answer within") != NULL);
 }
 
@@ -215,6 +216,56 @@ TEST(the_catalog_finds_elements_and_says_why_one_may_be_missing)
     YES(strstr(plugins_at(plugins, 1)->problem, "brings transform alpha, which") != NULL);
     catalog.each(catalog.arg, count_element, &n);
     EQ_INT(n, 2);
+    plugins_free(plugins);
+}
+
+static bool is_mapped(const char *name)
+{
+    FILE *f = fopen("/proc/self/maps", "re");
+    char line[600];
+    bool found = false;
+
+    while (f && fgets(line, sizeof line, f))
+        found |= strstr(line, name) != NULL;
+    if (f)
+        fclose(f);
+    return found;
+}
+
+TEST(a_plugin_is_opened_when_one_of_its_elements_is_asked_for)
+{
+    const char *dir = kptest_dir();
+    struct error err = ERROR_INIT;
+    struct plugins *plugins;
+    struct catalog catalog;
+
+    build(dir, "wanted", "-DNAME='\"wanted\"'");
+    build(dir, "unused", "-DNAME='\"unused\"'");
+    plugins = plugins_load(dir, &host, &err);
+    REQUIRE(plugins != NULL);
+    catalog = plugins_catalog(plugins);
+    NO(is_mapped("/wanted.so"));
+    YES(catalog.find(catalog.arg, KP_TRANSFORM, "wanted", &err) != NULL);
+    YES(is_mapped("/wanted.so"));
+    CU_ASSERT_PTR_NULL(catalog.find(catalog.arg, KP_TRANSFORM, "nothing", &err));
+    NO(is_mapped("/unused.so"));
+    plugins_free(plugins);
+}
+
+TEST(a_plugin_that_is_gone_when_it_is_opened_says_so)
+{
+    const char *dir = kptest_dir(), *path;
+    struct error err = ERROR_INIT;
+    struct plugins *plugins;
+    struct catalog catalog;
+
+    path = build(dir, "gone", "-DNAME='\"gone\"'");
+    plugins = plugins_load(dir, &host, &err);
+    REQUIRE(plugins != NULL);
+    REQUIRE(!remove(path));
+    catalog = plugins_catalog(plugins);
+    CU_ASSERT_PTR_NULL(catalog.find(catalog.arg, KP_TRANSFORM, "gone", &err));
+    YES(strstr(err.text, "gone.so cannot be opened") != NULL);
     plugins_free(plugins);
 }
 
