@@ -207,18 +207,22 @@ void host_look_after(struct host *host)
     }
 }
 
+static bool is_short_of_room(struct host *host, uint32_t flow)
+{
+    bool is_short =
+        atomic_load(&host->budget.starved) || atomic_load(&host->flow_budgets[flow].starved);
+
+    for (uint32_t w = 0; w < host->n_workers && !is_short; w++)
+        is_short = host_flow(host, flow, w)->has_full_lane;
+    return is_short;
+}
+
 /* Room is short and nothing moves: buffers may hold what the sources wait for. */
 static void relieve(struct host *host)
 {
-    bool is_short = atomic_load(&host->budget.starved);
-
-    for (size_t f = 0; f < host->options.plan->n_flows && !is_short; f++) {
-        is_short = atomic_load(&host->flow_budgets[f].starved);
-        for (uint32_t w = 0; w < host->n_workers && !is_short; w++)
-            is_short = host_flow(host, (uint32_t)f, w)->has_full_lane;
-    }
-    if (is_short)
-        until_flush_quiet(host);
+    for (uint32_t f = 0; f < host->options.plan->n_flows; f++)
+        if (is_short_of_room(host, f))
+            until_flush_quiet(host, f);
 }
 
 /* A pipeline that can come to its end by itself does, whether or not anybody said so. */

@@ -41,7 +41,8 @@ static enum host_end drain(struct host *host, bool is_request, int64_t deadline)
             return HOST_KILLED;
         if (clock_mono_ms() >= deadline)
             return HOST_DEADLINE;
-        until_flush_quiet(host);
+        for (size_t f = 0; f < host->options.plan->n_flows; f++)
+            until_flush_quiet(host, f);
         host_turn(host);
         host_look_after(host);
     }

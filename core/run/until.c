@@ -102,20 +102,19 @@ static bool is_quiet(struct host *host, size_t flow)
     return now - watch->active_ms >= QUIET_MS && now - watch->flushed_ms >= QUIET_MS;
 }
 
-void until_flush_quiet(struct host *host)
+void until_flush_quiet(struct host *host, size_t flow)
 {
-    for (size_t i = 0; i < host->options.plan->n_flows; i++) {
-        if (!is_quiet(host, i) || !host_open_records(host, i))
-            continue;
-        host_flow(host, (uint32_t)i, 0)->watch.flushed_ms = clock_mono_ms();
-        on_all_workers(host, i, do_flush);
-    }
+    if (!is_quiet(host, flow) || !host_open_records(host, flow))
+        return;
+    host_flow(host, (uint32_t)flow, 0)->watch.flushed_ms = clock_mono_ms();
+    on_all_workers(host, flow, do_flush);
 }
 
 struct look {
-    bool all_ended;     /* bounded sources */
-    bool all_caught_up; /* streams */
-    bool is_settled;    /* but for requests under way */
+    bool all_ended;          /* bounded sources */
+    bool all_caught_up;      /* streams */
+    bool is_settled;         /* but for requests under way */
+    bool is_bounded_settled; /* what bounded sources read */
     bool has_stream;
     uint64_t stream_read;
     uint64_t most_read; /* by one flow */
@@ -143,13 +142,16 @@ static void look_at(struct host *host, uint32_t flow, struct look *look)
         look->has_stream = true;
         look->stream_read += read;
     }
-    if (!(flags & KP_REQUEST) && host_open_records(host, flow))
+    if (!(flags & KP_REQUEST) && host_open_records(host, flow)) {
         look->is_settled = false;
+        look->is_bounded_settled &= !(flags & KP_BOUNDED);
+    }
 }
 
 static struct look look_at_all(struct host *host)
 {
-    struct look look = {.all_ended = true, .all_caught_up = true, .is_settled = true};
+    struct look look = {
+        .all_ended = true, .all_caught_up = true, .is_settled = true, .is_bounded_settled = true};
 
     for (uint32_t i = 0; i < host->options.plan->n_flows; i++)
         look_at(host, i, &look);
@@ -163,16 +165,35 @@ static void catch_up_all(struct host *host)
             on_all_workers(host, i, do_catch_up);
 }
 
-/* Bounded flows first, then rounds of the streams. A round begins when all is settled, so what one
- * flow wrote for another was written before it. */
+static void flush_quiet(struct host *host, bool bounded_only)
+{
+    for (size_t i = 0; i < host->options.plan->n_flows; i++)
+        if (!bounded_only || host->options.plan->flows[i].nodes[0].element->flags & KP_BOUNDED)
+            until_flush_quiet(host, i);
+}
+
+/* Bounded flows first. Then the streams are asked to catch up, so that no buffer is emptied while
+ * its stream still has more for it. Then come the rounds: one begins when all is settled, so what
+ * one flow wrote for another was written before it. */
 static bool has_reached_end(struct host *host, struct until *until)
 {
     struct look look = look_at_all(host);
 
-    if (!look.all_ended || (until->is_catching_up && !look.all_caught_up))
+    if (!look.all_ended)
+        return false;
+    if (!look.is_bounded_settled) {
+        flush_quiet(host, true);
+        return false;
+    }
+    if (look.has_stream && !until->has_asked) {
+        until->has_asked = true;
+        catch_up_all(host);
+        return false;
+    }
+    if (!look.all_caught_up)
         return false;
     if (!look.is_settled) {
-        until_flush_quiet(host);
+        flush_quiet(host, false);
         return false;
     }
     if (!look.has_stream || (until->is_catching_up && look.stream_read == until->read_before))

@@ -11,6 +11,7 @@
 #define KPIPE_RUN_UNTIL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct error;
@@ -28,7 +29,8 @@ bool until_parse(const char *text, struct until_goal *ret, struct error *err);
 
 struct until {
     struct until_goal goal;
-    bool is_catching_up;
+    bool has_asked;       /* the streams, for the first time */
+    bool is_catching_up;  /* in a round that began when all was settled */
     uint64_t read_before; /* by all stream sources, when the round began */
     uint64_t activity;    /* at the last look */
     int64_t active_ms;    /* when it last changed, monotonic */
@@ -38,7 +40,7 @@ void until_init(struct until *until, const struct until_goal *goal);
 /* Looks at the flows; true when the goal is reached. Asks sources to catch up and stages to flush
  * on the way. */
 bool until_look(struct host *host, struct until *until);
-/* Flushes the flows that have gone quiet with records in hand. */
-void until_flush_quiet(struct host *host);
+/* Asks the stages of a flow for what they hold, if it has gone quiet with records in hand. */
+void until_flush_quiet(struct host *host, size_t flow);
 
 #endif

@@ -367,7 +367,9 @@ static kp_status sink_process(kp_node *node, void *state, kp_batch *b)
     pthread_mutex_unlock(&sink->flow->lock);
     switch (sink->flow->mode) {
     case SINK_DELIVERS: break;
-    case SINK_DELIVERS_LATER: hold(sink, b, 1); return KP_OK;
+    case SINK_DELIVERS_LATER:
+        hold(sink, b, sink->flow->late_ms ? sink->flow->late_ms : 1);
+        return KP_OK;
     case SINK_RETRIES:
         if (sink->n_given % 5)
             break;
@@ -413,6 +415,8 @@ static void sink_flush(kp_node *node, void *state)
     struct sink *sink = state;
 
     (void)node;
+    if (sink->n_held && sink->flow->not_before && !*sink->flow->not_before)
+        sink->flow->n_early++;
     while (sink->flow->mode == SINK_BUFFERS && sink->n_held)
         deliver(sink, take_held(sink));
 }

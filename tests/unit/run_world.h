@@ -19,7 +19,7 @@ enum { WORLD_FLOWS = 3, WORLD_LANES = 64 };
 
 enum sink_mode {
     SINK_DELIVERS,
-    SINK_DELIVERS_LATER, /* from a timer */
+    SINK_DELIVERS_LATER, /* from a timer, after late_ms */
     SINK_RETRIES,        /* every fifth batch whole, the first time */
     SINK_REJECTS,        /* numbers that 10 divides */
     SINK_REGROUPS,       /* moves records to batches of its own, retries one of three of these */
@@ -49,6 +49,8 @@ struct world_flow {
     bool is_slow; /* one batch per lane and call: the next one when this has ended */
     /* the sink and on_failure */
     enum sink_mode mode;
+    int64_t late_ms;              /* 0: 1 */
+    _Atomic uint64_t *not_before; /* a buffer flushed while this is 0 was flushed too early */
     uint32_t sink_flags, failure_flags;
     bool has_failure;
     bool fails_open, fails_start;
@@ -60,7 +62,7 @@ struct world_flow {
     pthread_mutex_t lock;
     struct seen_lane lanes[WORLD_LANES];
     uint32_t n_seen;
-    uint64_t n_delivered, n_failures, n_disorder, n_given, n_bad_receipts, n_told;
+    uint64_t n_early, n_delivered, n_failures, n_disorder, n_given, n_bad_receipts, n_told;
     _Atomic uint64_t n_wakes;
 };
 

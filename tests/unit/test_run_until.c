@@ -78,6 +78,30 @@ TEST(a_run_until_the_end_asks_buffers_for_what_they_hold)
     world_fini(&world);
 }
 
+TEST(a_buffer_is_not_emptied_while_more_may_come_for_its_stream)
+{
+    struct world world;
+    _Atomic uint64_t written = 0, there = 1000;
+
+    world_init(&world, 2, NULL);
+    world.options.n_workers = 1;
+    world.flows[0].n_lanes = 1;
+    world.flows[0].per_batch = 1000;
+    world.flows[0].mode = SINK_DELIVERS_LATER;
+    world.flows[0].late_ms = 500; /* the other flow is quiet for most of it */
+    world.flows[0].out = &written;
+    world.flows[1].source_flags = KP_STREAM;
+    world.flows[1].n_lanes = 1;
+    world.flows[1].in = &there;
+    world.flows[1].mode = SINK_BUFFERS;
+    world.flows[1].sink_flags = KP_CONCURRENT;
+    world.flows[1].not_before = &written;
+    EQ_INT(world_run(&world), HOST_DONE);
+    EQ_INT(world.flows[1].n_early, 0);
+    EQ_INT(world_stats(&world, 1, 0).delivered, 1000);
+    world_fini(&world);
+}
+
 TEST(a_flow_that_answers_requests_does_not_keep_a_run_from_its_end)
 {
     struct world world;
