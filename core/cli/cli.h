@@ -55,4 +55,17 @@ bool cli_plan_set(struct cli_plan *loaded, const char *assignment);
 bool cli_plan_load(struct cli_plan *loaded, const char *file, bool local);
 void cli_plan_fini(struct cli_plan *loaded);
 
+/* A command that only looks at a pipeline file: check, show and graph. */
+struct cli_look {
+    const char *usage;
+    const struct option *options; /* besides its own: 's' for --set, 'a' for --aws, 'h' */
+    /* Called for its own options; NULL: it has none. */
+    void (*set)(void *arg, int option);
+    void (*look)(const void *arg, const char *file, const struct plan *plan);
+    void *arg; /* [borrowed] */
+};
+
+/* Reads the command line, loads the file and looks at it. Returns the exit code. */
+int cli_look(int argc, char **argv, const struct cli_look *command);
+
 #endif

@@ -1,4 +1,5 @@
 /* cli_plan.c - the pipeline file a subcommand works on; see cli.h. */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,4 +53,36 @@ void cli_plan_fini(struct cli_plan *loaded)
     free(loaded->catalog);
     plugins_free(loaded->plugins);
     *loaded = (struct cli_plan){0};
+}
+
+int cli_look(int argc, char **argv, const struct cli_look *command)
+{
+    struct cli_plan loaded = {0};
+    int code = EXIT_CONFIG, option;
+    bool local = true;
+
+    while ((option = cli_option(argc, argv, command->options)) != -1) {
+        if (option == 'h') {
+            fputs(command->usage, stdout);
+            code = EXIT_DELIVERED;
+            goto out;
+        }
+        if (option == '?' || (option == 's' && !cli_plan_set(&loaded, optarg)))
+            goto out;
+        if (option == 'a')
+            local = false;
+        else if (option != 's')
+            command->set(command->arg, option);
+    }
+    if (argc != optind + 1) {
+        fputs(command->usage, stderr);
+        goto out;
+    }
+    if (cli_plan_load(&loaded, argv[optind], local)) {
+        command->look(command->arg, argv[optind], loaded.plan);
+        code = EXIT_DELIVERED;
+    }
+out:
+    cli_plan_fini(&loaded);
+    return code;
 }

@@ -16,10 +16,11 @@ static const char usage[] =
     "\n"
     "Exit code 0: the file is good, 2: it has problems, nothing was started.\n";
 
-static void print_summary(const char *file, const struct plan *plan)
+static void print_summary(const void *arg, const char *file, const struct plan *plan)
 {
     size_t n_stages = 0;
 
+    (void)arg;
     for (size_t i = 0; i < plan->n_flows; i++)
         n_stages += plan->flows[i].n_nodes + (plan->flows[i].on_failure != NULL);
     printf("%s: ok\n", file);
@@ -34,30 +35,7 @@ int cmd_check(int argc, char **argv)
                                             {"aws", no_argument, NULL, 'a'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    struct cli_plan loaded = {0};
-    int code = EXIT_CONFIG, c;
-    bool local = true;
 
-    while ((c = cli_option(argc, argv, options)) != -1) {
-        if (c == 'h') {
-            fputs(usage, stdout);
-            code = EXIT_DELIVERED;
-            goto out;
-        }
-        if (c == 'a')
-            local = false;
-        else if (c != 's' || !cli_plan_set(&loaded, optarg))
-            goto out;
-    }
-    if (argc != optind + 1) {
-        fputs(usage, stderr);
-        goto out;
-    }
-    if (cli_plan_load(&loaded, argv[optind], local)) {
-        print_summary(argv[optind], loaded.plan);
-        code = EXIT_DELIVERED;
-    }
-out:
-    cli_plan_fini(&loaded);
-    return code;
+    return cli_look(argc, argv,
+                    &(struct cli_look){.usage = usage, .options = options, .look = print_summary});
 }

@@ -16,6 +16,18 @@ static const char usage[] =
     "  --set NAME=VALUE   gives a parameter of k.params a value; may be repeated\n"
     "  --aws              as on the real AWS: k.is_local is false\n";
 
+static void set(void *json, int option)
+{
+    (void)option; /* there is only --json */
+    *(bool *)json = true;
+}
+
+static void look(const void *json, const char *file, const struct plan *plan)
+{
+    (void)file;
+    plan_show(plan, *(const bool *)json, stdout);
+}
+
 int cmd_show(int argc, char **argv)
 {
     static const struct option options[] = {{"json", no_argument, NULL, 'j'},
@@ -23,32 +35,10 @@ int cmd_show(int argc, char **argv)
                                             {"aws", no_argument, NULL, 'a'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    struct cli_plan loaded = {0};
-    bool local = true, json = false;
-    int code = EXIT_CONFIG, c;
+    bool json = false;
 
-    while ((c = cli_option(argc, argv, options)) != -1) {
-        if (c == 'h') {
-            fputs(usage, stdout);
-            code = EXIT_DELIVERED;
-            goto out;
-        }
-        if (c == 'a')
-            local = false;
-        else if (c == 'j')
-            json = true;
-        else if (c != 's' || !cli_plan_set(&loaded, optarg))
-            goto out;
-    }
-    if (argc != optind + 1) {
-        fputs(usage, stderr);
-        goto out;
-    }
-    if (cli_plan_load(&loaded, argv[optind], local)) {
-        plan_show(loaded.plan, json, stdout);
-        code = EXIT_DELIVERED;
-    }
-out:
-    cli_plan_fini(&loaded);
-    return code;
+    return cli_look(
+        argc, argv,
+        &(struct cli_look){
+            .usage = usage, .options = options, .set = set, .look = look, .arg = &json});
 }

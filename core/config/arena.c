@@ -32,11 +32,6 @@ struct arena *arena_new(size_t limit, void (*full)(void *arg), void *arg)
     return arena;
 }
 
-void arena_unlimited(struct arena *arena)
-{
-    arena->limit = SIZE_MAX;
-}
-
 void arena_free(struct arena *arena)
 {
     while (arena && arena->blocks) {

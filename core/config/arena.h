@@ -16,8 +16,7 @@ struct arena;
 
 /* `full` is called when more than `limit` bytes are asked for in all; it does not return. */
 struct arena *arena_new(size_t limit, void (*full)(void *arg), void *arg);
-void arena_free(struct arena *arena);      /* NULL is fine */
-void arena_unlimited(struct arena *arena); /* from now on nothing is refused */
+void arena_free(struct arena *arena); /* NULL is fine */
 
 void *arena_alloc(struct arena *arena, size_t bytes); /* zeroed, aligned for anything */
 char *arena_dup(struct arena *arena, const char *text);

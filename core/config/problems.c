@@ -38,15 +38,6 @@ void problems_vadd(struct problems *problems, const char *file, int line, const 
     problems->list[problems->n++] = (struct problem){mem_dup(file), line, mem_dup(text)};
 }
 
-void problems_add(struct problems *problems, const char *file, int line, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    problems_vadd(problems, file, line, fmt, args);
-    va_end(args);
-}
-
 /* qsort has no argument: the name of the main file for by_place(). [main] */
 static const char *sort_main;
 

@@ -24,8 +24,6 @@ struct problems {
 /* Adds a line; one that is there already is not added again. */
 void problems_vadd(struct problems *problems, const char *file, int line, const char *fmt,
                    va_list args);
-__attribute__((format(printf, 4, 5))) void problems_add(struct problems *problems, const char *file,
-                                                        int line, const char *fmt, ...);
 /* Writes all lines, `main_file`'s first, and the line that counts them. */
 void problems_write(struct problems *problems, const char *main_file, FILE *out);
 void problems_fini(struct problems *problems);

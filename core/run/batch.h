@@ -61,7 +61,6 @@ struct batch {
     struct hop *hop;     /* where it is inside a node, or NULL (hop.h) */
     kp_lane *mixed_lane; /* lane to use when records of several lanes meet */
     uint32_t attempts;   /* deliveries already tried at this hop */
-    uint64_t bytes;      /* payload bytes when it was passed on, for counters */
     uint64_t order;      /* of its first giving at this hop */
     int64_t due_ms;      /* not to be given again before, monotonic */
     struct batch *next;  /* in a queue */

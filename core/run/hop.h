@@ -31,7 +31,6 @@ struct hop {
     uint32_t inside;      /* batches the node has */
     unsigned tries;       /* returns with a retry in a row */
     uint64_t n_given;
-    int64_t not_before_ms;
     struct timer timer;
     struct task task;
 };

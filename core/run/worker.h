@@ -24,7 +24,6 @@ struct aws_client;
 struct aws_config;
 struct lua_run;
 struct flow;
-struct random_state;
 
 struct task {
     struct task *next;
