@@ -49,6 +49,26 @@ static enum host_end drain(struct host *host, bool is_request, int64_t deadline)
     return HOST_DONE;
 }
 
+static void count_untold(struct worker *worker, void *left)
+{
+    for (size_t f = 0; f < worker->n_flows; f++)
+        *(uint32_t *)left += flow_source(worker->flows[f])->untold;
+}
+
+/* Sources hear how their last batches ended: only then do watermarks stand where they belong. */
+static void hear_all(struct host *host)
+{
+    uint32_t left;
+
+    for (;;) {
+        left = 0;
+        host_all_workers(host, count_untold, &left);
+        if (!left || host->n_signals > 1)
+            return;
+        host_turn(host);
+    }
+}
+
 enum host_end host_drain(struct host *host)
 {
     int64_t drain_ms = host->options.drain_ms ? host->options.drain_ms : DEFAULT_DRAIN_MS;
@@ -59,6 +79,7 @@ enum host_end host_drain(struct host *host)
         return end;
     /* Doors last: what drained may have needed them. */
     doors = drain(host, true, deadline);
+    hear_all(host);
     return doors != HOST_DONE ? doors : end;
 }
 
@@ -85,20 +106,20 @@ void host_write_checkpoints(struct host *host)
         host_set_failure(host, leases->failure);
 }
 
-static uint32_t works_of(const struct flow *flow)
+/* Something is on the pool, or a source has not heard yet how a batch ended. */
+static bool is_busy(const struct flow *flow)
 {
-    uint32_t works = 0;
-
     for (uint32_t i = 0; i < flow->n_nodes + flow->has_failure_node; i++)
-        works += flow->nodes[i].works;
-    return works;
+        if (flow->nodes[i].works || flow->nodes[i].untold)
+            return true;
+    return false;
 }
 
-/* Closes the flows that have nothing on the pool; *left counts the others. */
+/* Closes the flows that are not busy; *left counts the others. */
 static void do_close(struct worker *worker, void *left)
 {
     for (size_t f = 0; f < worker->n_flows; f++) {
-        if (works_of(worker->flows[f]))
+        if (is_busy(worker->flows[f]))
             ++*(uint32_t *)left;
         else
             flow_close(worker->flows[f]);

@@ -136,6 +136,7 @@ static void tell_source(struct task *task)
 
     if (node->element->settled && node->is_open)
         node->element->settled(node, node->state, entry->token, entry->results, entry->n);
+    node->untold--;
     entry->was_told = true; /* not before: what it submits may end at once and move the watermark */
     move_watermark(lane);
     check_lane(lane);
@@ -146,10 +147,12 @@ static void entry_ended(struct entry *entry)
     struct kp_lane *lane = entry->lane;
 
     lane->bytes -= entry->bytes;
-    if (entry->token)
+    if (entry->token) {
+        lane->node->untold++;
         worker_defer(lane->node->worker, &entry->task);
-    else
+    } else {
         move_watermark(lane); /* may free the entry */
+    }
     check_lane(lane);
 }
 

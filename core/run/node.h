@@ -74,7 +74,8 @@ struct kp_node {
     struct node_counts counts;
     struct node_counter counters[NODE_COUNTERS];
     _Atomic uint32_t n_counters;
-    uint32_t works; /* on the pool */
+    uint32_t works;  /* on the pool */
+    uint32_t untold; /* batches that ended; settled() is still to come */
     struct task wake_task;
     /* What a node that belongs to no flow waits to hear. */
     char *url;     /* [owned] of ready() */
