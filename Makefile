@@ -39,7 +39,7 @@ CLI_SRC     := $(wildcard core/cli/*.c)
 UNIT_SRC    := $(wildcard tests/unit/*.c)
 PLUGIN_NAMES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/*.c)))))
 PLUGIN_SO   := $(PLUGIN_NAMES:%=$(B)/plugins/%.so)
-PLUGIN_TESTS := $(patsubst plugins/%_test.c,$(B)/tests/%_test,$(wildcard plugins/*/*_test.c)) \
+PLUGIN_TESTS := $(patsubst plugins/%_test.c,$(B)/tests/%_test,$(wildcard plugins/*/*_test.c plugins/*/*/*_test.c)) \
                 $(patsubst sdk/examples/%_test.c,$(B)/tests/%_test,$(wildcard sdk/examples/*/*_test.c))
 EXAMPLE_SO  := $(patsubst sdk/examples/%/,$(B)/examples/%.so,$(wildcard sdk/examples/*/))
 FUZZERS     := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -66,8 +66,11 @@ $(B)/%.a:
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $^
 
-# A plugin: every .c of its folder but the tests; it sees sdk/ only and leaves no kpipe symbol undefined.
-plugin_src = $(filter-out %_test.c,$(wildcard $(patsubst %/,%,$(1))/*.c))
+# A plugin: every .c of its folder and the folders below but the tests; it sees sdk/ only and leaves no kpipe
+# symbol undefined.
+plugin_src = $(filter-out %_test.c,$(wildcard $(1)/*.c $(1)/*/*.c))
+# "local-aws" of the stem "local-aws/kinesis/put"
+plugin_of = $(firstword $(subst /, ,$(1)))
 define plugin_rule
 $(B)/plugins/$(1).so: $$(call obj,$$(call plugin_src,plugins/$(1))) $(B)/libkpobjects.a $(B)/libkpwire.a
 	@mkdir -p $$(@D)
@@ -87,11 +90,11 @@ $(foreach e,$(EXAMPLE_SO:$(B)/examples/%.so=%),$(eval $(call example_rule,$(e)))
 TEST_MAIN := $(B)/obj/tests/kptest.o
 .SECONDEXPANSION:
 $(B)/tests/%_test: $$(call obj,$$(wildcard plugins/$$*_test.c sdk/examples/$$*_test.c)) \
-                   $$(call obj,$$(call plugin_src,$$(wildcard plugins/$$(dir $$*) sdk/examples/$$(dir $$*)))) \
+                   $$(call obj,$$(call plugin_src,$$(patsubst %/,%,$$(wildcard plugins/$$(call plugin_of,$$*)/ sdk/examples/$$(call plugin_of,$$*)/)))) \
                    $(TEST_MAIN) $(B)/libkpharness.a $(B)/libkpobjects.a $(B)/libkpcore.a $(B)/libkpwire.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$(patsubst %/,%,$(dir $*))) $(LIBS) $(LIBS_WIRE) -lcunit
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$(call plugin_of,$*)) $(LIBS) $(LIBS_WIRE) -lcunit
 
 $(B)/tests/unit: $(call obj,$(UNIT_SRC)) $(TEST_MAIN) $(B)/libkpharness.a $(B)/libkpobjects.a $(B)/libkpcli.a \
                  $(B)/libkpcore.a $(B)/libkpwire.a

@@ -7,7 +7,7 @@
  *
  *   local-aws.c  element rows              dispatch.c   which service, which operation
  *   local.c      folder, database, serve   auth.c       signatures
- *   answer.c     answers and errors        kinesis_*.c s3_*.c ddb_*.c dynamodb*.c sqs_*.c
+ *   answer.c     answers and errors        one folder per service
  *
  * Threads: the service's worker; nothing here is called from elsewhere.
  */
@@ -121,7 +121,7 @@ void sqs_service_serve(struct local *local, kp_exchange *x, const kp_server_requ
                        const struct local_target *target);
 void sqs_service_close(struct local *local);
 
-/* sts.c: GetCallerIdentity. */
+/* sts/sts.c: GetCallerIdentity. */
 void sts_serve(struct local *local, kp_exchange *x, const kp_server_request *request,
                const struct local_target *target);
 

@@ -2,19 +2,19 @@
  *
  * The first byte chooses the kind of expression, the rest is its text.
  */
-#include "plugins/local-aws/ddb_lexer.c"
+#include "plugins/local-aws/dynamodb/lexer.c"
 /* Names that are static in more than one file. */
 #define is_digit num_is_digit
 #define take     num_take
-#include "plugins/local-aws/ddb_num.c"
+#include "plugins/local-aws/dynamodb/num.c"
 #undef is_digit
 #undef take
-#include "plugins/local-aws/ddb_check.c"
-#include "plugins/local-aws/ddb_expression.c"
-#include "plugins/local-aws/ddb_reserved.c"
-#include "plugins/local-aws/ddb_value.c"
-#include "plugins/local-aws/ddb_eval.c"
-#include "plugins/local-aws/ddb_update.c"
+#include "plugins/local-aws/dynamodb/check.c"
+#include "plugins/local-aws/dynamodb/expression.c"
+#include "plugins/local-aws/dynamodb/reserved.c"
+#include "plugins/local-aws/dynamodb/value.c"
+#include "plugins/local-aws/dynamodb/eval.c"
+#include "plugins/local-aws/dynamodb/update.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugins/local-aws/kinesis_segment.c"
+#include "plugins/local-aws/kinesis/segment.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,9 +10,9 @@
 
 #include "plugins/local-aws/answer.c"
 #include "plugins/local-aws/dispatch.c"
-#include "plugins/local-aws/kinesis_check.c"
-#include "plugins/local-aws/kinesis_read.c"
-#include "plugins/local-aws/kinesis_seq.c"
+#include "plugins/local-aws/kinesis/check.c"
+#include "plugins/local-aws/kinesis/read.c"
+#include "plugins/local-aws/kinesis/seq.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

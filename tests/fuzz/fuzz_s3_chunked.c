@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugins/local-aws/s3_chunked.c"
+#include "plugins/local-aws/s3/chunked.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,11 +1,11 @@
 /* fuzz_sqs_form.c - the query protocol's form as JSON, and JSON as the XML of its answers. */
 #include <stdint.h>
 
-#include "plugins/local-aws/s3_name.c"
+#include "plugins/local-aws/s3/name.c"
 #define finish form_finish
-#include "plugins/local-aws/sqs_form.c"
+#include "plugins/local-aws/sqs/form.c"
 #undef finish
-#include "plugins/local-aws/sqs_xml.c"
+#include "plugins/local-aws/sqs/xml.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

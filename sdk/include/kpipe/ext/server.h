@@ -1,8 +1,10 @@
-/* server.h - extension "server/1": a strict HTTP/1.1 server on the worker's loop. [worker]
+/* server.h - extension "server/1": a strict HTTP/1.1 and HTTP/2 server on the worker's loop.
+ * [worker]
  *
- * Keep-alive, pipelining, chunked bodies, TLS. Requests of one connection are
- * handed over one after the other: the next only after the last was answered.
- * Bodies are complete when the handler runs, bounded by max_body.
+ * Keep-alive, pipelining, chunked bodies, TLS; HTTP/2 (RFC 9113) by ALPN or with prior knowledge.
+ * Requests of one HTTP/1.1 connection are handed over one after the other: the next only after the
+ * last was answered. Those of an HTTP/2 connection come as they come. Bodies are complete when the
+ * handler runs, bounded by max_body.
  */
 #ifndef KPIPE_EXT_SERVER_H
 #define KPIPE_EXT_SERVER_H
@@ -25,6 +27,9 @@ typedef struct kp_server_request {
     kp_slice peer;       /* "127.0.0.1:40000" */
     uint64_t connection; /* number of the connection, never used again */
     bool head_only;      /* HEAD: the answer's body is not sent */
+    /* size >= the members below: a host that has them */
+    bool is_tls;
+    uint8_t http_version; /* 10, 11 or 20 */
 } kp_server_request;
 
 /* All slices of the request are valid until the exchange is answered. The handler answers now or
@@ -41,7 +46,28 @@ typedef struct kp_server_config {
     uint32_t max_connections;       /* 0 = 10,000; more are refused with 503 */
     const char *tls_cert, *tls_key; /* PEM files; NULL = plain */
     bool reuse_port;                /* every worker listens on the same port (SO_REUSEPORT) */
+    /* appended in 1.1; zero is what was before */
+    bool http2;     /* h2 by ALPN, and a connection that begins with HTTP/2's preface */
+    bool tls_sniff; /* with tls_cert: a connection whose first byte is no TLS record is plain */
 } kp_server_config;
+
+/* How an answer in pieces goes. [worker] */
+typedef struct kp_server_stream {
+    uint32_t size;
+    /* What was written has gone out to the last byte (again room). NULL: not wanted. */
+    void (*drained)(kp_node *, void *arg, kp_exchange *);
+    /* The peer has gone before finish(): the exchange is over, do not use it again. NULL: not
+     * wanted; what is written then goes nowhere until finish(). */
+    void (*gone)(kp_node *, void *arg, kp_exchange *);
+    void *arg;
+} kp_server_stream;
+
+/* A part of an open file as the body of an answer. */
+typedef struct kp_server_file {
+    uint32_t size;
+    int fd; /* [consumed]: closed when sent, or when the peer has gone */
+    uint64_t offset, len;
+} kp_server_file;
 
 typedef struct kp_server_ext {
     uint32_t size;
@@ -58,6 +84,29 @@ typedef struct kp_server_ext {
     /* Takes no new connections; open exchanges may still be answered. */
     void (*stop)(kp_server *);
     void (*close)(kp_server *); /* closes all; NULL is fine */
+
+    /* ---- appended in 1.1: present if ext->size reaches them */
+
+    /* Begins an answer in pieces: status and headers go out now, without Content-Length (HTTP/1.1:
+     * chunked; HTTP/1.0: until the connection ends). Then write() as often as wanted and one
+     * finish(), or abort(). */
+    void (*start)(kp_exchange *, int status, const kp_http_header *headers, size_t n_headers,
+                  const kp_server_stream *);
+    /* One piece; copied unless `keep` [consumed] is given. Returns the bytes that wait to be sent,
+     * for the caller to hold back by. */
+    size_t (*write)(kp_exchange *, kp_slice piece, kp_slab *keep);
+    void (*finish)(kp_exchange *);
+    /* Answers with Content-Length and the bytes of a file; the file is read on the pool, never
+     * whole. */
+    void (*respond_file)(kp_exchange *, int status, const kp_http_header *headers, size_t n_headers,
+                         const kp_server_file *);
+    /* `gone` is called if the peer goes before the exchange is answered: then the exchange is over,
+     * do not use it again. For answers that wait long. */
+    void (*watch)(kp_exchange *, void (*gone)(kp_node *, void *arg, kp_exchange *), void *arg);
+    /* The peer's bytes of this exchange's answer are cut in the middle: the headers and half of
+     * `body` are sent, then the connection (HTTP/2: the stream) is reset. For fault injection. */
+    void (*respond_cut)(kp_exchange *, int status, const kp_http_header *headers, size_t n_headers,
+                        kp_slice body);
 } kp_server_ext;
 
 #endif

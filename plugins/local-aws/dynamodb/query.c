@@ -1,0 +1,433 @@
+/* query.c - Query and Scan: walking a table or an index page by page. */
+#include <string.h>
+
+#include "plugins/local-aws/dynamodb/eval.h"
+#include "plugins/local-aws/dynamodb/call.h"
+
+enum { PAGE_BYTES = 1024 * 1024, CONDITIONS_MAX = 2, SEGMENTS_MAX = 1000000 };
+
+struct read {
+    struct ddb_call *call;
+    struct ddb_table table;
+    const struct ddb_index *index; /* NULL: the table */
+    struct ddb_parsed parsed;
+    struct ddb_walk walk;
+    const struct ddb_node *range; /* condition on the sort key, or NULL */
+    bool is_query;
+    bool count_only;
+    bool whole_items; /* of a local index: all attributes, fetched from the table */
+    size_t limit;     /* items to evaluate; SIZE_MAX: no limit */
+    json_t *items;    /* [owned] */
+    size_t count, scanned, bytes;
+    json_t *last; /* LastEvaluatedKey [owned], or NULL */
+};
+
+static void read_fini(struct read *r)
+{
+    json_decref(r->items);
+    json_decref(r->last);
+    ddb_parsed_fini(&r->parsed);
+    ddb_table_fini(&r->table);
+}
+
+static const struct ddb_keys *keys_of(const struct read *r)
+{
+    return r->index ? &r->index->keys : &r->table.schema.keys;
+}
+
+/* ---- the key condition ---- */
+
+struct conditions {
+    const struct ddb_node *all[CONDITIONS_MAX];
+    size_t n;
+    struct ddb_error *err;
+};
+
+static bool is_key_operator(enum ddb_op op)
+{
+    return op == DDB_OP_EQ || op == DDB_OP_LT || op == DDB_OP_LE || op == DDB_OP_GT ||
+           op == DDB_OP_GE || op == DDB_OP_BETWEEN || op == DDB_OP_BEGINS_WITH;
+}
+
+/* Takes a tree of ANDs apart. */
+static bool collect(struct conditions *c, const struct ddb_node *node)
+{
+    if (node->op == DDB_OP_AND) {
+        for (size_t i = 0; i < node->n_args; i++)
+            if (!collect(c, node->args[i]))
+                return false;
+        return true;
+    }
+    if (!is_key_operator(node->op))
+        return ddb_invalid(c->err, "Invalid operator used in KeyConditionExpression: %s",
+                           ddb_op_name(node->op));
+    if (node->args[0]->op != DDB_OP_PATH)
+        return ddb_invalid(c->err,
+                           "Invalid condition in KeyConditionExpression: %s operator must "
+                           "have the key attribute as its first operand",
+                           ddb_op_name(node->op));
+    if (node->args[0]->path.n != 1)
+        return ddb_invalid(c->err, "KeyConditionExpressions cannot have conditions on nested "
+                                   "attributes");
+    for (size_t i = 1; i < node->n_args; i++)
+        if (node->args[i]->op != DDB_OP_VALUE)
+            return ddb_invalid(c->err, "Invalid condition in KeyConditionExpression: Multiple "
+                                       "attribute names used in one condition");
+    if (c->n == CONDITIONS_MAX)
+        return ddb_invalid(c->err, "Conditions can be of length 1 or 2 only");
+    c->all[c->n++] = node;
+    return true;
+}
+
+static const struct ddb_node *find_condition(const struct conditions *c, const char *name)
+{
+    for (size_t i = 0; name && i < c->n; i++)
+        if (strcmp(c->all[i]->args[0]->path.steps[0].name, name) == 0)
+            return c->all[i];
+    return NULL;
+}
+
+static bool check_types(const struct ddb_node *node, enum ddb_type type, struct ddb_error *err)
+{
+    for (size_t i = 1; node && i < node->n_args; i++)
+        if (ddb_type_of(node->args[i]->value) != type)
+            return ddb_invalid(err,
+                               "One or more parameter values were invalid: Condition parameter "
+                               "type does not match schema type");
+    return true;
+}
+
+static void set_bounds(struct read *r)
+{
+    const struct ddb_node *range = r->range;
+
+    switch (range->op) {
+    case DDB_OP_EQ: r->walk.low = r->walk.high = range->args[1]->value; break;
+    case DDB_OP_LT:
+    case DDB_OP_LE: r->walk.high = range->args[1]->value; break;
+    case DDB_OP_BETWEEN:
+        r->walk.low = range->args[1]->value;
+        r->walk.high = range->args[2]->value;
+        break;
+    default: r->walk.low = range->args[1]->value; break; /* > >= begins_with */
+    }
+}
+
+static bool read_key_condition(struct read *r)
+{
+    const struct ddb_keys *keys = keys_of(r);
+    struct conditions c = {{NULL}, 0, r->call->err};
+    const struct ddb_node *hash;
+
+    if (!r->parsed.key.condition)
+        return ddb_invalid(c.err,
+                           "Either the KeyConditions or KeyConditionExpression parameter must "
+                           "be specified in the request.");
+    if (!collect(&c, r->parsed.key.condition))
+        return false;
+    hash = find_condition(&c, keys->hash);
+    r->range = find_condition(&c, keys->range);
+    if (!hash)
+        return ddb_invalid(c.err, "Query condition missed key schema element: %s", keys->hash);
+    if (c.n == CONDITIONS_MAX && !r->range) {
+        bool twice = find_condition(&(struct conditions){{c.all[1]}, 1, NULL}, keys->hash) &&
+                     c.all[0] == hash;
+
+        return twice ? ddb_invalid(c.err, "KeyConditionExpressions must only contain one condition "
+                                          "per key")
+               : keys->range ? ddb_invalid(c.err, "Query condition missed key schema element: %s",
+                                           keys->range)
+                             : ddb_invalid(c.err, "Query key condition not supported");
+    }
+    if (hash->op != DDB_OP_EQ)
+        return ddb_invalid(c.err, "Query key condition not supported");
+    if (!check_types(hash, keys->hash_type, c.err) ||
+        !check_types(r->range, keys->range_type, c.err))
+        return false;
+    r->walk.hash = hash->args[1]->value;
+    if (r->range)
+        set_bounds(r);
+    return true;
+}
+
+/* The first primary key attribute a filter names, or NULL. */
+static const char *key_in_filter(const struct ddb_node *node, const struct ddb_keys *keys)
+{
+    const char *name;
+
+    if (!node)
+        return NULL;
+    if (node->op == DDB_OP_PATH) {
+        name = node->path.steps[0].name;
+        return strcmp(name, keys->hash) == 0 || (keys->range && strcmp(name, keys->range) == 0)
+                   ? name
+                   : NULL;
+    }
+    for (size_t i = 0; i < node->n_args; i++) {
+        name = key_in_filter(node->args[i], keys);
+        if (name)
+            return name;
+    }
+    return NULL;
+}
+
+/* ---- parameters ---- */
+
+static bool read_index(struct read *r)
+{
+    const char *name = ddb_text(r->call->in, "IndexName");
+
+    if (!name)
+        return true;
+    r->index = ddb_schema_index(&r->table.schema, name);
+    if (!r->index)
+        return ddb_invalid(r->call->err, "The table does not have the specified index: %.255s",
+                           name);
+    if (r->index->is_global && json_is_true(json_object_get(r->call->in, "ConsistentRead")))
+        return ddb_invalid(r->call->err,
+                           "Consistent reads are not supported on global secondary indexes");
+    return true;
+}
+
+static bool read_select(struct read *r)
+{
+    const char *select;
+    struct ddb_error *err = r->call->err;
+
+    if (!ddb_choice(r->call->in, "Select",
+                    "SPECIFIC_ATTRIBUTES|COUNT|ALL_ATTRIBUTES|ALL_PROJECTED_ATTRIBUTES", &select,
+                    err))
+        return false;
+    if (!select)
+        return true;
+    r->count_only = strcmp(select, "COUNT") == 0;
+    if (strcmp(select, "SPECIFIC_ATTRIBUTES") != 0 && r->parsed.has_projection)
+        return ddb_invalid(err, "Cannot specify the %s when choosing to get %s",
+                           r->parsed.projection.legacy ? "AttributesToGet" : "ProjectionExpression",
+                           select);
+    if (strcmp(select, "ALL_PROJECTED_ATTRIBUTES") == 0 && !r->index)
+        return ddb_invalid(err,
+                           "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES "
+                           "can be used only when Querying using an IndexName");
+    if (strcmp(select, "ALL_ATTRIBUTES") != 0 || !r->index)
+        return true;
+    r->whole_items = !r->index->is_global;
+    if (r->index->is_global && strcmp(r->index->projection, "ALL") != 0)
+        return ddb_invalid(
+            err,
+            "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is "
+            "not supported for global secondary index %s because its projection type "
+            "is not ALL",
+            r->index->name);
+    return true;
+}
+
+static bool read_limit(struct read *r)
+{
+    const json_t *limit = ddb_member(r->call->in, "Limit");
+
+    r->limit = SIZE_MAX;
+    if (!limit)
+        return true;
+    if (!json_is_integer(limit))
+        return ddb_refuse(r->call->err, "SerializationException",
+                          "STRING_VALUE cannot be converted to Integer");
+    if (json_integer_value(limit) < 1)
+        return ddb_invalid(r->call->err,
+                           "1 validation error detected: Value '%lld' at 'limit' failed to satisfy "
+                           "constraint: Member must have value greater than or equal to 1",
+                           (long long)json_integer_value(limit));
+    r->limit = (size_t)json_integer_value(limit);
+    return true;
+}
+
+static bool has_typed(const json_t *key, const char *name, enum ddb_type type)
+{
+    return !name || ddb_type_of(json_object_get(key, name)) == type;
+}
+
+static bool is_start_key(const struct read *r, const json_t *key)
+{
+    const struct ddb_keys *table = &r->table.schema.keys, *keys = keys_of(r);
+    json_t *exact = ddb_schema_key_of(&r->table.schema, r->index, key);
+    bool ok = json_object_size(exact) == json_object_size(key) &&
+              has_typed(key, keys->hash, keys->hash_type) &&
+              has_typed(key, keys->range, keys->range_type) &&
+              has_typed(key, table->hash, table->hash_type) &&
+              has_typed(key, table->range, table->range_type);
+
+    json_decref(exact);
+    return ok;
+}
+
+static bool read_start(struct read *r)
+{
+    json_t *start = ddb_member(r->call->in, "ExclusiveStartKey");
+    struct ddb_error *err = r->call->err;
+
+    if (!start)
+        return true;
+    if (!ddb_item_check(start, err))
+        return false;
+    if (!is_start_key(r, start))
+        return ddb_invalid(err, "The provided starting key is invalid%s",
+                           r->index ? "" : ": The provided key element does not match the schema");
+    if (r->walk.hash && !ddb_equal(r->walk.hash, json_object_get(start, keys_of(r)->hash)))
+        return ddb_invalid(err, "The provided starting key is outside query boundaries based on "
+                                "provided conditions");
+    r->walk.after = start;
+    return true;
+}
+
+static bool read_segment(struct read *r)
+{
+    const json_t *segment = ddb_member(r->call->in, "Segment");
+    const json_t *total = ddb_member(r->call->in, "TotalSegments");
+    struct ddb_error *err = r->call->err;
+    long long s = json_integer_value(segment), t = json_integer_value(total);
+
+    r->walk.last_hash = UINT32_MAX;
+    if (!segment && !total)
+        return true;
+    if (!segment)
+        return ddb_invalid(err, "The Segment parameter is required but was not present in the "
+                                "request when parameter TotalSegments is present");
+    if (!total)
+        return ddb_invalid(err,
+                           "The TotalSegments parameter is required but was not present in the "
+                           "request when Segment parameter is present");
+    if (t < 1 || t > SEGMENTS_MAX || s < 0)
+        return ddb_invalid(err,
+                           "1 validation error detected: Value '%lld' at '%s' failed to satisfy "
+                           "constraint: Member must have value %s than or equal to %d",
+                           s < 0 ? s : t, s < 0 ? "segment" : "totalSegments",
+                           t > SEGMENTS_MAX ? "less" : "greater",
+                           s < 0              ? 0
+                           : t > SEGMENTS_MAX ? SEGMENTS_MAX
+                                              : 1);
+    if (s >= t)
+        return ddb_invalid(err,
+                           "The Segment parameter is zero-based and must be less than parameter "
+                           "TotalSegments: Segment: %lld is not less than TotalSegments: %lld",
+                           s, t);
+    r->walk.first_hash = (uint32_t)((uint64_t)s * ((uint64_t)UINT32_MAX + 1) / (uint64_t)t);
+    r->walk.last_hash =
+        (uint32_t)(((uint64_t)s + 1) * ((uint64_t)UINT32_MAX + 1) / (uint64_t)t - 1);
+    return true;
+}
+
+/* ---- the page ---- */
+
+static void keep_item(struct read *r, json_t *item)
+{
+    r->count++;
+    if (r->count_only)
+        return;
+    if (r->parsed.has_projection)
+        json_array_append_new(
+            r->items, ddb_project(item, r->parsed.projection.paths, r->parsed.projection.n_paths));
+    else
+        json_array_append(r->items, item);
+}
+
+/* One item as the index shows it, through the filter. */
+static void take_item(struct read *r, json_t *item)
+{
+    json_t *seen = r->index && !r->whole_items ? ddb_index_project(&r->table.schema, r->index, item)
+                                               : json_incref(item);
+
+    if (ddb_holds(r->parsed.condition.condition, seen))
+        keep_item(r, seen);
+    json_decref(seen);
+}
+
+static bool read_page(struct read *r)
+{
+    struct ddb_cursor cursor;
+    json_t *item;
+    size_t size;
+    bool ok;
+
+    r->walk.table = &r->table;
+    r->walk.index = r->index;
+    r->items = json_array();
+    if (!ddb_walk_open(r->call->store, &r->walk, &cursor))
+        return ddb_trouble(r->call->err);
+    while (!r->last && (item = ddb_walk_next(&cursor, &size)) != NULL) {
+        /* The bounds of the walk are included; the condition may be stricter. */
+        if (!r->range || ddb_holds(r->range, item)) {
+            r->scanned++;
+            r->bytes += size;
+            take_item(r, item);
+            if (r->scanned >= r->limit || r->bytes >= PAGE_BYTES)
+                r->last = ddb_schema_key_of(&r->table.schema, r->index, item);
+        }
+        json_decref(item);
+    }
+    ok = r->last || !cursor.failed;
+    ddb_walk_close(&cursor);
+    return ok || ddb_trouble(r->call->err);
+}
+
+static void answer(struct read *r)
+{
+    json_t *out = r->call->out;
+    double units = (double)((r->bytes + 4095) / 4096);
+
+    if (!r->count_only)
+        json_object_set(out, "Items", r->items);
+    json_object_set_new(out, "Count", json_integer((json_int_t)r->count));
+    json_object_set_new(out, "ScannedCount", json_integer((json_int_t)r->scanned));
+    if (r->last)
+        json_object_set(out, "LastEvaluatedKey", r->last);
+    if (!json_is_true(json_object_get(r->call->in, "ConsistentRead")))
+        units /= 2;
+    ddb_consumed(r->call, r->table.schema.name, units < 0.5 ? 0.5 : units);
+}
+
+static bool prepare(struct read *r)
+{
+    static const struct ddb_parameters query = {.condition = "FilterExpression",
+                                                .legacy_condition = "QueryFilter",
+                                                .projects = true,
+                                                .queries = true};
+    static const struct ddb_parameters scan = {
+        .condition = "FilterExpression", .legacy_condition = "ScanFilter", .projects = true};
+    struct ddb_call *call = r->call;
+    const char *key;
+
+    if (!ddb_parse(call->in, r->is_query ? &query : &scan, &r->parsed, call->err) ||
+        !read_limit(r) || (!r->is_query && !read_segment(r)) ||
+        !ddb_find_table(call, call->in, &r->table) || !read_index(r) || !read_select(r) ||
+        (r->is_query && !read_key_condition(r)) || !read_start(r))
+        return false;
+    key = r->is_query ? key_in_filter(r->parsed.condition.condition, keys_of(r)) : NULL;
+    if (key)
+        return ddb_invalid(call->err,
+                           "Filter Expression can only contain non-primary key attributes: Primary "
+                           "key attribute: %s",
+                           key);
+    r->walk.backward = r->is_query && json_is_false(json_object_get(call->in, "ScanIndexForward"));
+    return true;
+}
+
+static bool run(struct ddb_call *call, bool is_query)
+{
+    struct read r = {.call = call, .is_query = is_query};
+    bool ok = prepare(&r) && read_page(&r);
+
+    if (ok)
+        answer(&r);
+    read_fini(&r);
+    return ok;
+}
+
+bool ddb_query(struct ddb_call *call)
+{
+    return run(call, true);
+}
+
+bool ddb_scan(struct ddb_call *call)
+{
+    return run(call, false);
+}

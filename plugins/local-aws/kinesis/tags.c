@@ -1,0 +1,228 @@
+/* tags.c - tags and retention of a stream. */
+#include <stdio.h>
+#include <string.h>
+
+#include "plugins/local-aws/kinesis/kinesis.h"
+#include "plugins/local-aws/sql.h"
+#include "sdk/wire/utf8.h"
+
+enum { TAGS_MAX = 50 };
+
+/* ---- retention */
+
+static bool set_retention(struct kinesis_call *call, struct kinesis_stream *stream, int64_t hours)
+{
+    int64_t before = stream->retention_hours;
+
+    stream->retention_hours = hours;
+    if (kinesis_stream_change(call->k, stream)) {
+        kinesis_answer_empty(call);
+        return true;
+    }
+    stream->retention_hours = before;
+    return kinesis_trouble(call, "state.db cannot be written");
+}
+
+static void change_retention(struct kinesis_call *call, bool up)
+{
+    struct kinesis_stream *stream = kinesis_find(call);
+    int64_t hours = check_get(call->check, "RetentionPeriodHours")->number;
+
+    if (!stream)
+        return;
+    if (hours < 24) {
+        kinesis_fail(call, "InvalidArgumentException",
+                     "Minimum allowed retention period is 24 hours. Requested retention period "
+                     "(%lld hours) is too short.",
+                     (long long)hours);
+    } else if (up ? hours < stream->retention_hours : hours > stream->retention_hours) {
+        kinesis_fail(call, "InvalidArgumentException",
+                     "Requested retention period (%lld hours) for stream %s can not be %s than "
+                     "existing retention period (%lld hours). Use %sRetentionPeriod API.",
+                     (long long)hours, stream->name, up ? "shorter" : "longer",
+                     (long long)stream->retention_hours, up ? "Decrease" : "Increase");
+    } else {
+        set_retention(call, stream, hours);
+    }
+}
+
+void kinesis_increase_retention(struct kinesis_call *call)
+{
+    change_retention(call, true);
+}
+
+void kinesis_decrease_retention(struct kinesis_call *call)
+{
+    change_retention(call, false);
+}
+
+/* ---- characters */
+
+/* The character at *at as a code point; moves on. */
+static uint32_t next_char(const char **at, const char *end)
+{
+    uint32_t c;
+    size_t n = kpw_utf8_decode(*at, end, &c);
+
+    *at += n ? n : 1; /* 0 cannot be: the body was read as UTF-8 */
+    return c;
+}
+
+static bool is_tag_char(uint32_t c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c < 0x80 ? c && strchr("_./-=+ @%:", (int)c) != NULL
+                    : (c >= 0xc0 && c <= 0x1fff) || (c >= 0x2c00 && c <= 0xd7ff);
+}
+
+static bool check_chars(struct kinesis_call *call, const struct kinesis_stream *stream,
+                        const struct check_value *v, size_t n, const char *what)
+{
+    const struct kpw_slice *items = call->check->items + v->first;
+    bool percent = false;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *at = items[i].ptr, *end = at + items[i].len;
+
+        while (at < end) {
+            uint32_t c = next_char(&at, end);
+
+            percent |= c == '%';
+            if (!is_tag_char(c))
+                return kinesis_fail(call, "InvalidArgumentException",
+                                    "Some tags contain invalid characters. Valid characters: "
+                                    "Unicode letters, digits, white space, _ . / = + - %% @.");
+        }
+    }
+    if (percent)
+        return kinesis_fail(call, "InvalidArgumentException",
+                            "Failed to %s stream %s under account %s because some tags contained "
+                            "illegal characters. The allowed characters are Unicode letters, "
+                            "white-spaces, '_',',','/','=','+','-','@'.",
+                            what, stream->name, call->k->local->account);
+    return true;
+}
+
+/* ---- rows */
+
+static sqlite3_stmt *prepare(struct kinesis *k, const struct kinesis_stream *stream,
+                             const char *text)
+{
+    sqlite3_stmt *st = NULL;
+
+    sqlite3_prepare_v2(k->local->db, text, -1, &st, NULL);
+    sql_bind_int(st, 1, stream->id);
+    return st;
+}
+
+static void bind_slice(sqlite3_stmt *st, int at, struct kpw_slice text)
+{
+    if (st)
+        sqlite3_bind_text(st, at, text.len ? text.ptr : "", (int)text.len, SQLITE_STATIC);
+}
+
+static bool finish(sqlite3_stmt *st)
+{
+    bool ok = sql_run(st);
+
+    sqlite3_finalize(st);
+    return ok;
+}
+
+static int64_t count_tags(struct kinesis *k, const struct kinesis_stream *stream)
+{
+    sqlite3_stmt *st = prepare(k, stream, "SELECT count(*) FROM kinesis_tags WHERE stream = ?");
+    int64_t n = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+
+    sqlite3_finalize(st);
+    return n;
+}
+
+/* ---- operations */
+
+void kinesis_add_tags(struct kinesis_call *call)
+{
+    struct kinesis_stream *stream = kinesis_find(call);
+    const struct check_value *tags = check_get(call->check, "Tags");
+    struct kinesis *k = call->k;
+    bool ok, fits;
+
+    if (!stream || !check_chars(call, stream, tags, tags->count * 2, "add tags to"))
+        return;
+    ok = sql_begin(k->local->db);
+    for (size_t i = 0; ok && i < tags->count; i++) {
+        const struct kpw_slice *item = call->check->items + tags->first + 2 * i;
+        sqlite3_stmt *st = prepare(k, stream,
+                                   "INSERT OR REPLACE INTO kinesis_tags(stream, key, value)"
+                                   " VALUES(?, ?, ?)");
+
+        bind_slice(st, 2, item[0]);
+        bind_slice(st, 3, item[1]);
+        ok = finish(st);
+    }
+    fits = !ok || count_tags(k, stream) <= TAGS_MAX;
+    if (!sql_end(k->local->db, ok && fits) && fits)
+        kinesis_trouble(call, "state.db cannot be written");
+    else if (!fits)
+        kinesis_fail(call, "InvalidArgumentException",
+                     "Failed to add tags to stream %s under account %s because a given stream "
+                     "cannot have more than 10 tags associated with it.",
+                     stream->name, k->local->account);
+    else
+        kinesis_answer_empty(call);
+}
+
+void kinesis_remove_tags(struct kinesis_call *call)
+{
+    struct kinesis_stream *stream = kinesis_find(call);
+    const struct check_value *keys = check_get(call->check, "TagKeys");
+    struct kinesis *k = call->k;
+    bool ok;
+
+    if (!stream || !check_chars(call, stream, keys, keys->count, "remove tags from"))
+        return;
+    ok = sql_begin(k->local->db);
+    for (size_t i = 0; ok && i < keys->count; i++) {
+        sqlite3_stmt *st =
+            prepare(k, stream, "DELETE FROM kinesis_tags WHERE stream = ? AND key = ?");
+
+        bind_slice(st, 2, call->check->items[keys->first + i]);
+        ok = finish(st);
+    }
+    if (sql_end(k->local->db, ok))
+        kinesis_answer_empty(call);
+    else
+        kinesis_trouble(call, "state.db cannot be written");
+}
+
+void kinesis_list_tags(struct kinesis_call *call)
+{
+    struct kinesis_stream *stream = kinesis_find(call);
+    const struct check_value *limit = check_get(call->check, "Limit");
+    const struct check_value *after = check_get(call->check, "ExclusiveStartTagKey");
+    int64_t most = limit->is_given ? limit->number : TAGS_MAX, n = 0;
+    struct kpw_buf *out = kinesis_out(call);
+    sqlite3_stmt *st;
+    bool more;
+
+    if (!stream)
+        return;
+    st = prepare(call->k, stream,
+                 "SELECT key, value FROM kinesis_tags WHERE stream = ?"
+                 " AND key > ? ORDER BY key");
+    bind_slice(st, 2, after->text);
+    kpw_buf_puts(out, "{\"Tags\":[");
+    while ((more = st && sqlite3_step(st) == SQLITE_ROW) && n < most) {
+        kpw_buf_puts(out, n++ ? ",{" : "{");
+        kpw_json_put_member(out, "Key", sql_text(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+        kpw_json_put_member(out, "Value", sql_text(st, 1), (size_t)sqlite3_column_bytes(st, 1));
+        kpw_buf_putc(out, '}');
+    }
+    kpw_buf_appendf(out, "],\"HasMoreTags\":%s}", more ? "true" : "false");
+    sqlite3_finalize(st);
+    if (st)
+        kinesis_answer(call);
+    else
+        kinesis_trouble(call, "state.db cannot be read");
+}

@@ -1,0 +1,36 @@
+/* statements.h - slots of S3's prepared statements. Part of store.c and uploads.c. */
+#ifndef KPIPE_LOCAL_AWS_S3_STATEMENTS_H
+#define KPIPE_LOCAL_AWS_S3_STATEMENTS_H
+
+enum s3_slot {
+    S3_BUCKET_GET,
+    S3_BUCKET_ADD,
+    S3_BUCKET_FULL,
+    S3_BUCKET_LIST,
+    S3_BUCKET_DROP, /* and the three behind it */
+    S3_BUCKET_DROP_LAST = S3_BUCKET_DROP + 3,
+    S3_CONFIG_GET,
+    S3_CONFIG_PUT,
+    S3_CONFIG_DROP,
+    S3_OBJECT_GET,
+    S3_OBJECT_TOUCH,
+    S3_OBJECT_FROM,
+    S3_OBJECT_AFTER,
+    S3_OBJECT_FROM_PENDING,
+    S3_OBJECT_DROP_PENDING,
+    S3_PENDING_ADD,
+    S3_PENDING_FIRST,
+    S3_PENDING_DROP,
+    S3_UPLOAD_GET,
+    S3_UPLOAD_ADD,
+    S3_UPLOAD_DROP,
+    S3_UPLOAD_DROP_PARTS,
+    S3_UPLOAD_LIST,
+    S3_PART_PUT,
+    S3_PART_LIST,
+    S3_PART_FILE,
+    S3_PART_OLD_FILE,
+    S3_SLOTS
+};
+
+#endif
