@@ -1,7 +1,4 @@
 /* answer.c - one pass over the text; the members may come in any order, unknown ones are skipped.
- *
- * Every record goes through take_record(), which is where an aggregated record will become several
- * entries.
  */
 #include "plugins/kinesis/answer.h"
 
@@ -79,7 +76,6 @@ static struct kinesis_entry *next_entry(struct kinesis_answer *answer)
     return &answer->entries[answer->count];
 }
 
-/* Every record passes here: one record of the stream, one entry. */
 static bool take_record(struct kinesis_answer *answer, const struct kinesis_entry *record)
 {
     struct kinesis_entry *e = next_entry(answer);

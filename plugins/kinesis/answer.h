@@ -13,11 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One record of a user. */
+/* One record of the stream. */
 struct kinesis_entry {
     const char *data, *key, *sequence; /* [borrowed from the text] */
     uint32_t data_len, key_len, sequence_len;
-    uint64_t sub; /* position inside an aggregated record, else 0 */
     int64_t arrival_ms;
 };
 

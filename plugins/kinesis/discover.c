@@ -55,6 +55,8 @@ static bool add_shard(void *arg, const struct listed_shard *listed)
     shard->source = source;
     memcpy(shard->id, listed->id, sizeof(shard->id));
     memcpy(shard->parents, listed->parents, sizeof(shard->parents));
+    shard->low = listed->low;
+    shard->high = listed->high;
     shard->is_seen = shard->is_listed = true;
     shard->is_child = source->has_listed;
     if (shard_number(shard->id) % source->info->n_workers == source->info->worker)

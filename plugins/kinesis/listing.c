@@ -1,4 +1,4 @@
-/* listing.c - shard ids and parents; ranges and everything else are skipped. */
+/* listing.c - shard ids, parents and ranges; everything else is skipped. */
 #include "plugins/kinesis/listing.h"
 
 #include "sdk/wire/json.h"
@@ -26,6 +26,22 @@ static bool read_id(struct kpw_json *j, char *out)
     return true;
 }
 
+static bool read_range(struct kpw_json *j, struct listed_shard *shard)
+{
+    if (kpw_json_next(j) != KPW_JSON_OBJECT)
+        return false;
+    while (kpw_json_next(j) == KPW_JSON_KEY) {
+        kpw_u128 *at = kpw_slice_is(j->value, "StartingHashKey") ? &shard->low
+                       : kpw_slice_is(j->value, "EndingHashKey") ? &shard->high
+                                                                 : NULL;
+
+        if (!at ? !kpw_json_skip(j)
+                : kpw_json_next(j) != KPW_JSON_STRING || !kpw_u128_parse(j->value, at))
+            return false;
+    }
+    return j->type == KPW_JSON_OBJECT_END && shard->low <= shard->high;
+}
+
 static bool read_shard_member(struct kpw_json *j, struct listed_shard *shard)
 {
     if (kpw_slice_is(j->value, "ShardId"))
@@ -34,6 +50,8 @@ static bool read_shard_member(struct kpw_json *j, struct listed_shard *shard)
         return read_id(j, shard->parents[0]);
     if (kpw_slice_is(j->value, "AdjacentParentShardId"))
         return read_id(j, shard->parents[1]);
+    if (kpw_slice_is(j->value, "HashKeyRange"))
+        return read_range(j, shard);
     return kpw_json_skip(j);
 }
 
@@ -43,7 +61,7 @@ static bool read_shards(struct kpw_json *j, bool (*add)(void *, const struct lis
     if (kpw_json_next(j) != KPW_JSON_ARRAY)
         return false;
     while (kpw_json_next(j) == KPW_JSON_OBJECT) {
-        struct listed_shard shard = {0};
+        struct listed_shard shard = {.high = KPW_U128_MAX};
 
         while (kpw_json_next(j) == KPW_JSON_KEY)
             if (!read_shard_member(j, &shard))

@@ -5,11 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sdk/wire/u128.h"
+
 #define LISTED_ID_MAX 128
 
 struct listed_shard {
     char id[LISTED_ID_MAX + 1];
     char parents[2][LISTED_ID_MAX + 1]; /* "" for none */
+    kpw_u128 low, high;                 /* hash keys, inclusive */
 };
 
 struct listing_token {

@@ -27,7 +27,7 @@ static void records_arrived(kp_node *node, void *arg, const kp_aws_response *res
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
-static void alarm_at(struct shard *shard, int64_t when)
+void shard_alarm(struct shard *shard, int64_t when)
 {
     const kp_timer_ext *timers = shard->source->timers;
 
@@ -51,7 +51,7 @@ static bool is_due(struct shard *shard)
 {
     if (kp->now_ms() >= shard->not_before)
         return true;
-    alarm_at(shard, shard->not_before);
+    shard_alarm(shard, shard->not_before);
     return false;
 }
 
@@ -151,9 +151,10 @@ static void add_position(struct shard *shard, struct kpw_buf *t)
     int start = source->config->start;
 
     if (is_digit(shard->read_to[0])) {
-        /* Inside an aggregated record: the whole of it again, better twice than never. */
+        /* The record of a checkpoint may be an aggregate that is settled in part: it is read again.
+         */
         kpw_buf_appendf(t, "\"%s_SEQUENCE_NUMBER\",\"StartingSequenceNumber\":\"%s\"",
-                        shard->is_inside ? "AT" : "AFTER", shard->read_to);
+                        shard->fill.resumes ? "AT" : "AFTER", shard->read_to);
     } else if (shard->latest_ms) { /* LATEST again would leave out what came since */
         kpw_buf_appendf(t, "\"AT_TIMESTAMP\",\"Timestamp\":%lld.%03d",
                         (long long)(shard->latest_ms / 1000), (int)(shard->latest_ms % 1000));
@@ -216,7 +217,7 @@ static void get_iterator(struct shard *shard)
     if (t->failed) {
         kpw_buf_fini(t);
         call_failed(shard, "OutOfMemory", NULL);
-        alarm_at(shard, shard->not_before);
+        shard_alarm(shard, shard->not_before);
         return;
     }
     send_call(shard, "Kinesis_20131202.GetShardIterator", iterator_arrived);
@@ -233,7 +234,7 @@ static bool take_slab(struct shard *shard)
     shard->slab = kp->slab_new(node, shard->wanted);
     if (!shard->slab) {
         kp->unreserve(node, shard->wanted);
-        alarm_at(shard, kp->now_ms() + RETRY_BASE_MS);
+        shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return false;
     }
     shard->capacity = shard->wanted;
@@ -262,7 +263,7 @@ static void get_records(struct shard *shard)
     if (t->failed) {
         kpw_buf_fini(t);
         drop_slab(shard);
-        alarm_at(shard, kp->now_ms() + RETRY_BASE_MS);
+        shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return;
     }
     shard->call_epoch = shard->source->epoch;
@@ -346,7 +347,6 @@ static bool take_answer(struct shard *shard, size_t len)
         memcpy(shard->read_to, last->sequence, last->sequence_len);
         shard->read_to[last->sequence_len] = 0;
         shard->was_followed = true;
-        shard->is_inside = false;
         shard->answer_slab = shard->slab;
         shard->slab = NULL; /* moved */
     }
@@ -376,106 +376,6 @@ static void records_arrived(kp_node *node, void *arg, const kp_aws_response *res
     shard_go(shard);
 }
 
-/* ---- batches -------------------------------------------------------------------------------- */
-
-static bool batch_is_due(const struct shard *shard)
-{
-    const struct source *source = shard->source;
-
-    return shard->batch->count >= (uint64_t)source->config->batch.records || shard->at_end ||
-           source->epoch > shard->caught_epoch || kp->now_ms() >= shard->batch_due;
-}
-
-/* Moves what fits from the answer into the batch. False: no memory now. */
-static bool fill_batch(struct shard *shard)
-{
-    const struct source *source = shard->source;
-    size_t have = shard->answer.count - shard->at, n = (size_t)source->config->batch.records;
-    uint32_t from = shard->batch->count;
-
-    n = n - from < have ? n - from : have;
-    if (!kp->append(shard->batch, (uint32_t)n))
-        return false;
-    kp->keep(shard->batch, shard->answer_slab);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct kinesis_entry *e = &shard->answer.entries[shard->at + i];
-        kp_record *r = (kp_record *)(void *)kp_at(shard->batch, from + i);
-
-        r->data = e->data;
-        r->data_len = e->data_len;
-        r->key = e->key;
-        r->key_len = e->key_len;
-        r->sequence = e->sequence;
-        r->sequence_len = e->sequence_len;
-        r->sub_sequence = e->sub;
-        r->arrival_ms = e->arrival_ms;
-    }
-    shard->at += n;
-    return true;
-}
-
-static void note_end(struct shard *shard)
-{
-    const struct kinesis_entry *last = &shard->answer.entries[shard->at - 1];
-
-    memcpy(shard->batch_end, last->sequence, last->sequence_len);
-    shard->batch_end[last->sequence_len] = 0;
-    shard->batch_end_sub = last->sub;
-    if (shard->at < shard->answer.count)
-        return;
-    kp->slab_unref(shard->answer_slab); /* the batch keeps it */
-    shard->answer_slab = NULL;
-    shard->answer.count = shard->at = 0;
-}
-
-static bool add_to_batch(struct shard *shard)
-{
-    const struct source *source = shard->source;
-
-    if (shard->at == shard->answer.count ||
-        (shard->batch && shard->batch->count >= (uint64_t)source->config->batch.records))
-        return true;
-    if (!shard->batch) {
-        size_t have = shard->answer.count - shard->at, most = (size_t)source->config->batch.records;
-
-        shard->batch = kp->batch_new(source->node, (uint32_t)(have < most ? have : most));
-        shard->batch_due = kp->now_ms() + source->config->batch.wait_ms;
-    }
-    if (!shard->batch || !fill_batch(shard)) {
-        alarm_at(shard, kp->now_ms() + RETRY_BASE_MS);
-        return false;
-    }
-    note_end(shard);
-    return true;
-}
-
-static void submit_batch(struct shard *shard)
-{
-    kp_position end = {{shard->batch_end, strlen(shard->batch_end)}, shard->batch_end_sub};
-    kp_batch *b = shard->batch;
-
-    shard->batch = NULL; /* moved */
-    shard->unsettled++;
-    kp->submit(shard->lane, b, &end, shard);
-}
-
-/* Submits what is there, as far as the lane takes it. */
-static void submit_all(struct shard *shard)
-{
-    while (shard->batch || shard->at < shard->answer.count) {
-        if (!add_to_batch(shard))
-            return;
-        if (!batch_is_due(shard)) {
-            alarm_at(shard, shard->batch_due);
-            return;
-        }
-        if (!kp->lane_ready(shard->lane))
-            return; /* wake() comes */
-        submit_batch(shard);
-    }
-    shard->caught_epoch = shard->answer_epoch;
-}
-
 /* ---- the life of a shard -------------------------------------------------------------------- */
 
 /* Checkpoints may be the KCL's: beside sequence numbers those are words. */
@@ -485,11 +385,12 @@ static void take_position(struct shard *shard, const kp_position *at)
         return;
     memcpy(shard->read_to, at->text.ptr, at->text.len);
     shard->read_to[at->text.len] = 0;
-    shard->is_inside = at->sub > 0;
     if (strcmp(shard->read_to, "TRIM_HORIZON") == 0)
         shard->is_child = true;
     if (strcmp(shard->read_to, "SHARD_END") != 0 && !is_digit(shard->read_to[0]))
         shard->read_to[0] = 0; /* LATEST, AT_TIMESTAMP: what `start` says holds */
+    if (is_digit(shard->read_to[0]) && (at->sub || shard->source->config->deaggregate))
+        fill_resume(shard, shard->read_to, at->sub);
 }
 
 void shard_open(struct shard *shard)
@@ -542,7 +443,7 @@ static void close_lane(struct shard *shard)
 static void finish(struct shard *shard)
 {
     if (!family_finished(shard->source->family, shard->id, shard->was_followed)) {
-        alarm_at(shard, kp->now_ms() + RETRY_BASE_MS);
+        shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return;
     }
     shard->state = SHARD_DONE;
@@ -553,10 +454,10 @@ static void read_on(struct shard *shard)
 {
     uint64_t before = shard->caught_epoch;
 
-    submit_all(shard);
-    if (shard->at_end && !shard->batch && shard->at == shard->answer.count)
+    fill_submit(shard);
+    if (shard->at_end && !shard->fill.batch && shard->at == shard->answer.count)
         close_lane(shard);
-    else if (!shard->call && !shard->answer_slab && (!shard->batch || !batch_is_due(shard)) &&
+    else if (!shard->call && !shard->answer_slab && (!shard->fill.batch || !fill_is_due(shard)) &&
              is_due(shard))
         get_records(shard);
     if (shard->caught_epoch > before)
@@ -569,7 +470,7 @@ void shard_go(struct shard *shard)
         return;
     shard->is_going = true; /* submit() may settle and wake at once */
     if (shard->state == SHARD_POSITIONING) {
-        submit_all(shard);
+        fill_submit(shard);
         if (!shard->call && is_due(shard))
             get_iterator(shard);
     } else if (shard->state == SHARD_READING) {
@@ -601,9 +502,7 @@ void shard_stop(struct shard *shard)
 void shard_fini(struct shard *shard)
 {
     shard_stop(shard);
-    if (shard->batch)
-        kp->release(shard->source->node, shard->batch);
-    shard->batch = NULL;
+    fill_fini(shard);
     if (shard->answer_slab)
         kp->slab_unref(shard->answer_slab);
     shard->answer_slab = NULL;

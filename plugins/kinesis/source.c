@@ -173,6 +173,8 @@ static const kp_option source_options[] = {
      "longest pause between two reads of a quiet shard", NULL},
     {"wait", KP_T_BOOL, offsetof(struct source_config, wait), "false", NULL,
      "wait for a stream that does not exist yet", NULL},
+    {"deaggregate", KP_T_BOOL, offsetof(struct source_config, deaggregate), "true", NULL,
+     "take the aggregated records of the KPL apart", NULL},
     {0},
 };
 

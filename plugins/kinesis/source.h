@@ -1,8 +1,9 @@
 /* source.h - private to the kinesis source: the state its files share.
  *
  * source.c is the element, discover.c lists the shards and starts those whose
- * turn it is, shard.c reads one shard, answer.c understands a GetRecords answer,
- * family.c knows which shards other workers of the same stage have finished.
+ * turn it is, shard.c reads one shard, fill.c makes batches of what it read,
+ * answer.c understands a GetRecords answer, family.c knows which shards other workers of the same
+ * stage have finished.
  *
  * Threads: the worker of the node.
  */
@@ -12,7 +13,9 @@
 #include "plugins/kinesis/answer.h"
 #include "plugins/kinesis/calls.h"
 
+#include "sdk/wire/kpl.h"
 #include "sdk/wire/slice.h"
+#include "sdk/wire/u128.h"
 
 #include <kpipe/ext/aws.h>
 #include <kpipe/ext/timer.h>
@@ -36,6 +39,7 @@ struct source_config {
     struct source_batch batch;
     int64_t poll_ms;
     bool wait;
+    bool deaggregate;
 };
 
 enum shard_state {
@@ -47,16 +51,35 @@ enum shard_state {
     SHARD_DONE,
 };
 
+/* Of fill.c: the batch in hand, and the aggregate at entry shard->at of the answer. */
+struct fill {
+    kp_batch *batch; /* begun, with room for more while batch.wait runs [owned] */
+    int64_t due;     /* monotonic */
+    char end[KP_POSITION_MAX + 1];
+    uint64_t end_sub;
+    bool is_kept;  /* the batch keeps the answer's slab */
+    bool is_known; /* whether that entry is an aggregate */
+    bool is_open;  /* it is one */
+    struct kpw_kpl_reader kpl;
+    size_t inside;                    /* its next user record */
+    const struct kinesis_entry *last; /* the last one moved, while batches are filled */
+    uint64_t last_sub;
+    /* Of the checkpoint; until the first record was looked at. */
+    bool resumes;
+    char resume[KP_POSITION_MAX + 1];
+    uint64_t resume_sub;
+};
+
 struct shard {
     struct source *source; /* [borrowed] */
     char id[SHARD_ID_MAX + 1];
     char parents[2][SHARD_ID_MAX + 1]; /* "" for none */
     enum shard_state state;
-    bool is_seen;      /* in the listing that is under way */
-    bool is_listed;    /* in the last whole one */
-    bool is_child;     /* begins at its oldest record whatever `start` says */
-    bool was_followed; /* its children begin at their oldest record */
-    bool is_inside;    /* the checkpoint stands inside the (aggregated) record `read_to` */
+    bool is_seen;       /* in the listing that is under way */
+    bool is_listed;     /* in the last whole one */
+    bool is_child;      /* begins at its oldest record whatever `start` says */
+    bool was_followed;  /* its children begin at their oldest record */
+    kpw_u128 low, high; /* its range of hash keys */
 
     kp_lane *lane;       /* [owned by host] NULL before it is opened and after it is closed */
     kp_timer *timer;     /* [owned by node] */
@@ -83,11 +106,8 @@ struct shard {
     struct kinesis_answer answer; /* what was read and not yet put into a batch: from `at` on */
     size_t at;
     kp_slab *answer_slab; /* the memory of it [owned] */
-    kp_batch *batch;      /* begun, with room for more while batch.wait runs [owned] */
-    char batch_end[KP_POSITION_MAX + 1];
-    uint64_t batch_end_sub;
-    int64_t batch_due; /* monotonic */
-    bool at_end;       /* the answer said that the shard ends here */
+    bool at_end;          /* the answer said that the shard ends here */
+    struct fill fill;
 
     uint64_t unsettled;    /* batches */
     uint64_t call_epoch;   /* source->epoch when the call was made */
@@ -127,10 +147,17 @@ void discover_start_ready(struct source *source);
 void discover_caught_up(struct source *source); /* tells the host if so */
 void discover_fini(struct source *source);
 
+/* fill.c */
+void fill_submit(struct shard *shard); /* submits what is there, as far as the lane takes it */
+bool fill_is_due(const struct shard *shard); /* the batch need not wait for more */
+void fill_resume(struct shard *shard, const char *sequence, uint64_t sub);
+void fill_fini(struct shard *shard);
+
 /* shard.c */
-void shard_open(struct shard *shard);  /* WAITING to POSITIONING */
-void shard_go(struct shard *shard);    /* does whatever can be done now */
-void shard_hurry(struct shard *shard); /* reads at once instead of at its next poll */
+void shard_alarm(struct shard *shard, int64_t when); /* shard_go() at `when`, monotonic */
+void shard_open(struct shard *shard);                /* WAITING to POSITIONING */
+void shard_go(struct shard *shard);                  /* does whatever can be done now */
+void shard_hurry(struct shard *shard);               /* reads at once instead of at its next poll */
 void shard_stop(struct shard *shard);
 void shard_fini(struct shard *shard);
 

@@ -87,8 +87,9 @@ const kp_failure *harness_failure(const struct harness *h, size_t nth);
 /* -- sources */
 void harness_start(struct harness *h);
 void harness_checkpoint(struct harness *h, const char *lane, const char *text, uint64_t sub);
-const char *harness_position(const struct harness *h,
-                             const char *lane); /* last settled watermark */
+/* The last settled watermark, NULL: none yet; and its place inside an aggregated record. */
+const char *harness_position(const struct harness *h, const char *lane);
+uint64_t harness_position_sub(const struct harness *h, const char *lane);
 bool harness_has_ended(const struct harness *h);
 bool harness_has_caught_up(const struct harness *h);
 void harness_catch_up(struct harness *h);
@@ -144,5 +145,13 @@ struct harness_exchange *harness_request_begin(struct harness *h, const char *me
 bool harness_request_answered(struct harness_exchange *x);
 int harness_request_end(struct harness *h, struct harness_exchange *x, const char **ret_body);
 const char *harness_response_header(struct harness *h, const char *name); /* of the last answer */
+size_t harness_answer_len(const struct harness *h); /* bytes of its body, which may hold any */
+/* Did it come whole? False after a Content-Length or chunks that were cut. */
+bool harness_answer_is_whole(const struct harness *h);
+/* An answer while it comes: the bare body so far [owned by x, until the next call], NULL before its
+ * head. harness_wait() lets more come. */
+const char *harness_answer_so_far(struct harness_exchange *x, size_t *ret_len /* NULL is fine */);
+void harness_request_hold(struct harness_exchange *x, bool holds); /* the client does not read */
+void harness_request_drop(struct harness *h, struct harness_exchange *x /* freed */); /* it goes */
 
 #endif

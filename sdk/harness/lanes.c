@@ -297,20 +297,34 @@ void harness_checkpoint(struct harness *h, const char *lane, const char *text, u
     at->start_sub = sub;
 }
 
+static const kp_lane *lane_named(const struct harness *h, const char *name)
+{
+    const kp_lane *at = h->lanes;
+
+    while (at && strcmp(at->name, name) != 0)
+        at = at->next;
+    return at;
+}
+
 const char *harness_position(const struct harness *h, const char *lane)
 {
-    for (const kp_lane *at = h->lanes; at; at = at->next)
-        if (!strcmp(at->name, lane))
-            return at->position;
-    return NULL;
+    const kp_lane *at = lane_named(h, lane);
+
+    return at ? at->position : NULL;
+}
+
+uint64_t harness_position_sub(const struct harness *h, const char *lane)
+{
+    const kp_lane *at = lane_named(h, lane);
+
+    return at ? at->position_sub : 0;
 }
 
 bool harness_lane_is_open(const struct harness *h, const char *lane)
 {
-    for (const kp_lane *at = h->lanes; at; at = at->next)
-        if (!strcmp(at->name, lane))
-            return at->is_open;
-    return false;
+    const kp_lane *at = lane_named(h, lane);
+
+    return at && at->is_open;
 }
 
 void harness_set_room(struct harness *h, bool room)
