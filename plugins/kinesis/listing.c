@@ -1,4 +1,5 @@
-/* listing.c - shard ids, parents and ranges; everything else is skipped. */
+/* listing.c - shard ids, parents, hash keys and whether it is closed; everything else is skipped.
+ */
 #include "plugins/kinesis/listing.h"
 
 #include "sdk/wire/json.h"
@@ -42,6 +43,23 @@ static bool read_range(struct kpw_json *j, struct listed_shard *shard)
     return j->type == KPW_JSON_OBJECT_END && shard->low <= shard->high;
 }
 
+static bool read_sequence_numbers(struct kpw_json *j, struct listed_shard *shard)
+{
+    if (kpw_json_next(j) != KPW_JSON_OBJECT)
+        return false;
+    while (kpw_json_next(j) == KPW_JSON_KEY) {
+        if (!kpw_slice_is(j->value, "EndingSequenceNumber")) {
+            if (!kpw_json_skip(j))
+                return false;
+        } else if (kpw_json_next(j) != KPW_JSON_NULL) {
+            if (j->type != KPW_JSON_STRING)
+                return false;
+            shard->is_open = false;
+        }
+    }
+    return j->type == KPW_JSON_OBJECT_END;
+}
+
 static bool read_shard_member(struct kpw_json *j, struct listed_shard *shard)
 {
     if (kpw_slice_is(j->value, "ShardId"))
@@ -52,6 +70,8 @@ static bool read_shard_member(struct kpw_json *j, struct listed_shard *shard)
         return read_id(j, shard->parents[1]);
     if (kpw_slice_is(j->value, "HashKeyRange"))
         return read_range(j, shard);
+    if (kpw_slice_is(j->value, "SequenceNumberRange"))
+        return read_sequence_numbers(j, shard);
     return kpw_json_skip(j);
 }
 
@@ -61,7 +81,7 @@ static bool read_shards(struct kpw_json *j, bool (*add)(void *, const struct lis
     if (kpw_json_next(j) != KPW_JSON_ARRAY)
         return false;
     while (kpw_json_next(j) == KPW_JSON_OBJECT) {
-        struct listed_shard shard = {.high = KPW_U128_MAX};
+        struct listed_shard shard = {.high = KPW_U128_MAX, .is_open = true};
 
         while (kpw_json_next(j) == KPW_JSON_KEY)
             if (!read_shard_member(j, &shard))

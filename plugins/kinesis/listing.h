@@ -13,6 +13,7 @@ struct listed_shard {
     char id[LISTED_ID_MAX + 1];
     char parents[2][LISTED_ID_MAX + 1]; /* "" for none */
     kpw_u128 low, high;                 /* hash keys, inclusive */
+    bool is_open;                       /* takes records: its sequence numbers have no end yet */
 };
 
 struct listing_token {

@@ -12,25 +12,99 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KEEP_ROOM (1024 * 1024) /* larger texts are freed after use */
 
 void request_begin(struct sink *sink, struct request *request)
 {
-    request->count = 0;
+    request->count = request->n_slots = 0;
     request->payload = 0;
+    request->judgements = 0;
     if (request->body.failed)
         kpw_buf_fini(&request->body);
     kpw_buf_clear(&request->body);
-    kpw_buf_appendf(&request->body, "{\"StreamName\":\"%s\",\"Records\":[]}",
+    kpw_buf_appendf(&request->body, "{\"StreamName\":\"%s\",\"Records\":[",
                     sink->config->stream->name);
+    if (sink->loader.map)
+        aggregate_begin(sink, request);
+}
+
+bool request_seal(struct sink *sink, struct request *request)
+{
+    if (request->map)
+        aggregate_seal(sink, request);
+    kpw_buf_puts(&request->body, "]}");
+    return !request->body.failed;
 }
 
 void request_end(struct request *request)
 {
+    if (request->n_wrong)
+        return; /* its entries are needed still */
+    request->count = request->n_slots = 0;
+    map_unref(request->map);
+    request->map = NULL;
     if (request->body.cap > KEEP_ROOM)
         kpw_buf_fini(&request->body);
+}
+
+void request_free(struct request *request)
+{
+    if (!request)
+        return;
+    for (uint32_t s = 0; s < request->n_slots; s++)
+        free(request->slots[s].wrong);
+    map_unref(request->map);
+    kpw_buf_fini(&request->body);
+    free(request->entries);
+    free(request);
+}
+
+bool request_reserve(struct request *request)
+{
+    uint32_t room = request->room ? request->room * 2 : PUT_RECORDS_MAX;
+    struct entry *entries;
+
+    if (request->count < request->room)
+        return true;
+    entries = reallocarray(request->entries, room, sizeof(*entries));
+    if (!entries)
+        return false;
+    request->entries = entries;
+    request->room = room;
+    return true;
+}
+
+void request_push(struct request *request, uint32_t slot, const struct entry *entry)
+{
+    struct slot *at = &request->slots[slot];
+
+    if (slot == request->n_slots) {
+        *at = (struct slot){.first = request->count, .shard = MAP_NONE};
+        request->n_slots++;
+    } else {
+        request->entries[at->last].next = request->count;
+    }
+    at->last = request->count;
+    at->n++;
+    request->entries[request->count] = *entry;
+    request->entries[request->count++].next = ENTRY_NONE;
+}
+
+void request_write(struct kpw_buf *t, bool is_first, const struct put_entry *entry)
+{
+    kpw_buf_puts(t, is_first ? "{\"Data\":\"" : ",{\"Data\":\"");
+    kpw_base64_put(t, entry->data.ptr, entry->data.len);
+    kpw_buf_puts(t, "\",\"PartitionKey\":");
+    kpw_json_put_string(t, entry->key.ptr, entry->key.len);
+    if (entry->hash.len) {
+        kpw_buf_puts(t, ",\"ExplicitHashKey\":\"");
+        kpw_buf_append(t, entry->hash.ptr, entry->hash.len);
+        kpw_buf_puts(t, "\"");
+    }
+    kpw_buf_puts(t, "}");
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -80,69 +154,60 @@ static size_t random_key(struct sink *sink, char out[20])
     return (size_t)snprintf(out, 20, "%016" PRIx64, kpw_random_next(&sink->random));
 }
 
-/* Adds ,"PartitionKey":"..." and moves *ret_len on. False: the record was rejected. */
-static bool add_key(struct sink *sink, struct request *request, kp_batch *b, uint32_t i,
-                    size_t *ret_len)
+static bool find_key(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
 {
     const kp_record *r = kp_at(b, i);
-    char random[20];
-    kp_slice key;
+    kp_slice *key = &keys->key;
 
-    if (!resolve(sink, &sink->config->partition_key, b, i, &key)) {
-        kp->reject(b, i, "partition_key: %.*s", (int)key.len, key.ptr);
+    if (!resolve(sink, &sink->config->partition_key, b, i, key)) {
+        kp->reject(b, i, "partition_key: %.*s", (int)key->len, key->ptr);
         return false;
     }
-    if (key.len == 0)
-        key = (kp_slice){r->key, r->key_len};
-    if (key.len == 0)
-        key = (kp_slice){random, random_key(sink, random)};
-    if (key.len > PUT_KEY_MAX && characters(key) > PUT_KEY_MAX) {
+    if (key->len == 0)
+        *key = (kp_slice){r->key, r->key_len};
+    if (key->len == 0)
+        *key = (kp_slice){keys->random, random_key(sink, keys->random)};
+    if (key->len > PUT_KEY_MAX && characters(*key) > PUT_KEY_MAX) {
         kp->reject(b, i, "the partition key has %zu characters, Kinesis takes 256",
-                   characters(key));
+                   characters(*key));
         return false;
     }
-    if (!kpw_utf8_valid(key.ptr, key.len)) { /* what is written out would be mended */
+    if (!kpw_utf8_valid(key->ptr, key->len)) { /* what is written out would be mended */
         kp->reject(b, i, "the partition key is not UTF-8");
         return false;
     }
-    kpw_buf_puts(&request->body, ",\"PartitionKey\":");
-    kpw_json_put_string(&request->body, key.ptr, key.len);
-    *ret_len += key.len;
     return true;
 }
 
-static bool add_hash_key(struct sink *sink, struct request *request, kp_batch *b, uint32_t i)
+static bool find_hash(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
 {
-    kp_slice hash;
+    kp_slice *hash = &keys->hash;
 
-    if (!resolve(sink, &sink->config->hash_key, b, i, &hash)) {
-        kp->reject(b, i, "hash_key: %.*s", (int)hash.len, hash.ptr);
+    if (!resolve(sink, &sink->config->hash_key, b, i, hash)) {
+        kp->reject(b, i, "hash_key: %.*s", (int)hash->len, hash->ptr);
         return false;
     }
-    if (hash.len == 0)
+    if (hash->len == 0 || is_hash_key(*hash))
         return true;
-    if (!is_hash_key(hash)) {
-        kp->reject(b, i, "hash_key \"%.*s\" is not a decimal number from 0 to 2^128-1",
-                   (int)(hash.len < 60 ? hash.len : 60), hash.ptr);
+    kp->reject(b, i, "hash_key \"%.*s\" is not a decimal number from 0 to 2^128-1",
+               (int)(hash->len < 60 ? hash->len : 60), hash->ptr);
+    return false;
+}
+
+bool request_keys(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
+{
+    if (!find_key(sink, b, i, keys))
         return false;
+    if (sink->config->hash_key.kind > KP_V_TEXT) { /* its function makes the other's text invalid */
+        memcpy(keys->room, keys->key.ptr, keys->key.len);
+        keys->key.ptr = keys->room;
     }
-    kpw_buf_puts(&request->body, ",\"ExplicitHashKey\":\"");
-    kpw_buf_append(&request->body, hash.ptr, hash.len);
-    kpw_buf_puts(&request->body, "\"");
-    return true;
+    return find_hash(sink, b, i, keys);
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-/* Takes back what was written behind `before` and closes the text again. */
-static void undo(struct kpw_buf *t, size_t before)
-{
-    t->failed = false; /* memory is asked for anew by the next record */
-    t->len = before;
-    memcpy(t->ptr + before - 2, "]}", 2);
-}
-
-static bool too_large(const struct sink *sink, kp_batch *b, uint32_t i, size_t len)
+bool request_too_large(const struct sink *sink, kp_batch *b, uint32_t i, size_t len)
 {
     if (len <= (uint64_t)sink->config->max_record)
         return false;
@@ -156,30 +221,29 @@ enum add_result request_add(struct sink *sink, struct request *request, struct p
 {
     const kp_record *r = kp_at(pending->b, i);
     struct kpw_buf *t = &request->body;
-    size_t before = t->len, len = r->data_len;
+    size_t before = t->len;
+    struct record_keys keys;
 
-    if (t->failed)
+    if (request->map)
+        return aggregate_add(sink, request, pending, i);
+    if (t->failed || !request_reserve(request))
         return NO_MEMORY;
-    if (too_large(sink, pending->b, i, len))
+    if (request_too_large(sink, pending->b, i, r->data_len))
         return REFUSED;
     if (request->count == PUT_RECORDS_MAX ||
-        (request->count && request->payload + len + PUT_KEY_MAX * 4 > PUT_BYTES_MAX))
+        (request->count && request->payload + r->data_len + PUT_KEY_MAX * 4 > PUT_BYTES_MAX))
         return FULL;
-    t->len -= 2; /* "]}" */
-    kpw_buf_puts(t, request->count ? ",{\"Data\":\"" : "{\"Data\":\"");
-    kpw_base64_put(t, r->data, r->data_len);
-    kpw_buf_puts(t, "\"");
-    if (!add_key(sink, request, pending->b, i, &len) ||
-        !add_hash_key(sink, request, pending->b, i) || too_large(sink, pending->b, i, len)) {
-        undo(t, before);
+    if (!request_keys(sink, pending->b, i, &keys) ||
+        request_too_large(sink, pending->b, i, r->data_len + keys.key.len))
         return REFUSED;
-    }
-    kpw_buf_puts(t, "}]}");
+    request_write(t, request->count == 0,
+                  &(struct put_entry){{r->data, r->data_len}, keys.key, keys.hash});
     if (t->failed) {
-        undo(t, before);
+        t->failed = false; /* memory is asked for anew by the next record */
+        t->len = before;
         return NO_MEMORY;
     }
-    request->payload += len;
-    request->entries[request->count++] = (struct entry){pending, i};
+    request_push(request, request->n_slots, &(struct entry){.pending = pending, .i = i});
+    request->payload += r->data_len + keys.key.len;
     return ADDED;
 }

@@ -21,7 +21,8 @@
 #define GAP_MS         250 /* to the next read when the last one brought all there was */
 #define RETRY_BASE_MS  200
 #define RETRY_MAX_MS   10000
-#define TRIES_MAX      8 /* of requests the service calls wrong */
+#define QUIET_MS       60000 /* between two complaints about a shard */
+#define TRIES_MAX      8     /* of requests the service calls wrong */
 
 static void records_arrived(kp_node *node, void *arg, const kp_aws_response *response);
 
@@ -97,10 +98,13 @@ static void call_failed(struct shard *shard, const char *error, const char *mess
         kp->now_ms() + calls_backoff_ms(&source->random, shard->tries, RETRY_BASE_MS, RETRY_MAX_MS);
     shard->tries++;
     kp->count(source->node, "read_errors", 1);
-    if (!shard->has_complained)
-        kp->log(source->node, KP_LOG_WARN, "shard.failed", "stream=%s shard=%s error=%s message=%s",
-                source->config->stream->name, shard->id, error, message ? message : "");
+    if (shard->has_complained ||
+        (shard->complained_ms && kp->now_ms() < shard->complained_ms + QUIET_MS))
+        return; /* throttles come and go many times a minute where several read one shard */
+    kp->log(source->node, KP_LOG_WARN, "shard.failed", "stream=%s shard=%s error=%s message=%s",
+            source->config->stream->name, shard->id, error, message ? message : "");
     shard->has_complained = true;
+    shard->complained_ms = kp->now_ms();
 }
 
 static void call_succeeded(struct shard *shard)

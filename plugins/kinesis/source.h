@@ -101,6 +101,7 @@ struct shard {
     unsigned tries;   /* failed calls in a row */
     unsigned empties; /* empty answers in a row */
     bool has_complained;
+    int64_t complained_ms; /* monotonic, 0: never */
     uint32_t record_bytes; /* of an answer's body per record, a moving average */
 
     struct kinesis_answer answer; /* what was read and not yet put into a batch: from `at` on */
