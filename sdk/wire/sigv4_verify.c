@@ -275,6 +275,9 @@ static bool must_be_signed(struct kpw_slice name, uint32_t flags)
     return name.len >= 6 && !strncasecmp(name.ptr, "x-amz-", 6);
 }
 
+/* What the host may be signed as by HTTP/2's clients; requests show it as "host". */
+#define AUTHORITY ":authority"
+
 /* Every name of the list must be there. */
 static bool all_listed_are_there(const struct kpw_sigv4_request *request, struct kpw_slice list)
 {
@@ -282,6 +285,8 @@ static bool all_listed_are_there(const struct kpw_sigv4_request *request, struct
         struct kpw_slice name = cut(&list, ';');
         size_t i = 0;
 
+        if (kpw_slice_is(name, AUTHORITY))
+            name = kpw_slice_cstr("host");
         while (i < request->n_headers &&
                !(request->headers[i].name.len == name.len && name.len &&
                  !strncasecmp(request->headers[i].name.ptr, name.ptr, name.len)))
@@ -301,29 +306,45 @@ static size_t count(struct kpw_slice text, char c)
     return n;
 }
 
+/* Adds the header under the names it is signed by. */
+static enum kpw_sigv4_reason collect_header(struct kpw_sigv4_cache *cache,
+                                            const struct kpw_sigv4_header *header,
+                                            const struct kpw_sigv4_auth *auth, uint32_t flags)
+{
+    const struct kpw_slice names[] = {header->name, kpw_slice_cstr(AUTHORITY)};
+    size_t n_names = kpw_slice_is_nocase(header->name, "host") ? 2 : 1;
+    bool is_signed = false;
+
+    for (size_t i = 0; i < n_names; i++) {
+        if (!is_listed(auth->signed_headers, names[i]))
+            continue;
+        is_signed = true;
+        if (!sigv4_form_add_header(cache, names[i], header->value))
+            return cache->pairs.failed ? KPW_SIGV4_NO_MEMORY : KPW_SIGV4_BAD_REQUEST;
+    }
+    return is_signed || !must_be_signed(header->name, flags) ? KPW_SIGV4_OK
+                                                             : KPW_SIGV4_HEADER_UNSIGNED;
+}
+
 static enum kpw_sigv4_reason collect_headers(struct kpw_sigv4_cache *cache,
                                              const struct kpw_sigv4_request *request,
                                              const struct kpw_sigv4_auth *auth, uint32_t flags)
 {
-    if (!is_listed(auth->signed_headers, kpw_slice_cstr("host")))
+    enum kpw_sigv4_reason reason = KPW_SIGV4_OK;
+
+    if (!is_listed(auth->signed_headers, kpw_slice_cstr("host")) &&
+        !is_listed(auth->signed_headers, kpw_slice_cstr(AUTHORITY)))
         return KPW_SIGV4_HEADER_UNSIGNED;
     /* bounds the work below */
     if (count(auth->signed_headers, ';') >= KPW_SIGV4_MAX_HEADERS)
         return KPW_SIGV4_BAD_REQUEST;
     if (!all_listed_are_there(request, auth->signed_headers))
         return KPW_SIGV4_HEADER_MISSING;
-    for (size_t i = 0; i < request->n_headers; i++) {
-        const struct kpw_sigv4_header *header = &request->headers[i];
-
-        if (!is_listed(auth->signed_headers, header->name)) {
-            if (must_be_signed(header->name, flags))
-                return KPW_SIGV4_HEADER_UNSIGNED;
-        } else if (!sigv4_form_add_header(cache, header->name, header->value)) {
-            return cache->pairs.failed ? KPW_SIGV4_NO_MEMORY : KPW_SIGV4_BAD_REQUEST;
-        }
-    }
-    sigv4_form_sort_headers(cache);
-    return KPW_SIGV4_OK;
+    for (size_t i = 0; !reason && i < request->n_headers; i++)
+        reason = collect_header(cache, &request->headers[i], auth, flags);
+    if (!reason)
+        sigv4_form_sort_headers(cache);
+    return reason;
 }
 
 /* Hex in either case, as bytes. */

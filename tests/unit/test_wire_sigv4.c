@@ -506,6 +506,64 @@ TEST(the_verifier_tells_time_scope_key_and_token_apart)
     EQ_INT(verify(&r, &v, &options), KPW_SIGV4_HEADER_MISSING); /* x-amz-content-sha256 */
 }
 
+/* The suite's get-vanilla, signed with the names that HTTP/2 has for it; by hand, with hmac of
+ * Python. */
+TEST(a_signed_authority_is_the_host)
+{
+#define OF_VANILLA(names, signature)                                                    \
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, " \
+    "SignedHeaders=" names ", Signature=" signature
+    static const struct {
+        const char *host, *authorization;
+        enum kpw_sigv4_reason reason;
+    } cases[] = {
+        {"example.amazonaws.com",
+         OF_VANILLA("host;x-amz-date",
+                    "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+         KPW_SIGV4_OK},
+        {"example.amazonaws.com",
+         OF_VANILLA(":authority;x-amz-date",
+                    "f4f76e64657334fd8315f9078b5e4f85a30d60d44c6341dcbe8018821ff7c80a"),
+         KPW_SIGV4_OK},
+        {"example.amazonaws.com",
+         OF_VANILLA(":authority;host;x-amz-date",
+                    "f72aea862ebcd532f5e80c2ef79eba32e1492039a48520e5e9401d5aa561d1fe"),
+         KPW_SIGV4_OK},
+        {"example.amazonaws.org",
+         OF_VANILLA(":authority;x-amz-date",
+                    "f4f76e64657334fd8315f9078b5e4f85a30d60d44c6341dcbe8018821ff7c80a"),
+         KPW_SIGV4_WRONG_SIGNATURE},
+        {"example.amazonaws.com",
+         OF_VANILLA("x-amz-date",
+                    "f4f76e64657334fd8315f9078b5e4f85a30d60d44c6341dcbe8018821ff7c80a"),
+         KPW_SIGV4_HEADER_UNSIGNED},
+        {"example.amazonaws.com",
+         OF_VANILLA(":authority;:path;x-amz-date",
+                    "f4f76e64657334fd8315f9078b5e4f85a30d60d44c6341dcbe8018821ff7c80a"),
+         KPW_SIGV4_HEADER_MISSING},
+    };
+#undef OF_VANILLA
+    struct vector v = {
+        .credentials = {.key_id = KPW_LIT("AKIDEXAMPLE"),
+                        .secret = KPW_LIT("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")}};
+    struct kpw_sigv4_options options = {.region = KPW_LIT("us-east-1"),
+                                        .service = KPW_LIT("service"),
+                                        .now_s = 1440938160,
+                                        .window_s = 300};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kpw_sigv4_header headers[] = {
+            {KPW_LIT("Host"), kpw_slice_cstr(cases[i].host)},
+            H("X-Amz-Date", "20150830T123600Z"),
+            {KPW_LIT("Authorization"), kpw_slice_cstr(cases[i].authorization)},
+        };
+        struct kpw_sigv4_request r = {
+            .method = KPW_LIT("GET"), .path = KPW_LIT("/"), .headers = headers, .n_headers = 3};
+
+        EQ_INT(verify(&r, &v, &options), cases[i].reason);
+    }
+}
+
 TEST(broken_authorizations_are_named)
 {
     static const struct {
