@@ -9,7 +9,7 @@ OPT      ?= -O2
 SAN      ?=
 WERROR   ?=
 
-PKGS     := libuv libcurl openssl jansson lua5.4 sqlite3
+PKGS     := libuv libcurl openssl jansson lua5.4 sqlite3 libnghttp2
 PKGS_WIRE := libcrypto zlib liblz4 libdeflate libisal
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla -Wwrite-strings -Wpointer-arith $(WERROR)
@@ -71,6 +71,8 @@ $(B)/%.a:
 plugin_src = $(filter-out %_test.c,$(wildcard $(1)/*.c $(1)/*/*.c))
 # "local-aws" of the stem "local-aws/kinesis/put"
 plugin_of = $(firstword $(subst /, ,$(1)))
+# The plugin's own folder. A rule cannot say this itself: its % would become the stem.
+plugin_dir = $(patsubst %/,%,$(wildcard plugins/$(plugin_of)/ sdk/examples/$(plugin_of)/))
 define plugin_rule
 $(B)/plugins/$(1).so: $$(call obj,$$(call plugin_src,plugins/$(1))) $(B)/libkpobjects.a $(B)/libkpwire.a
 	@mkdir -p $$(@D)
@@ -90,7 +92,7 @@ $(foreach e,$(EXAMPLE_SO:$(B)/examples/%.so=%),$(eval $(call example_rule,$(e)))
 TEST_MAIN := $(B)/obj/tests/kptest.o
 .SECONDEXPANSION:
 $(B)/tests/%_test: $$(call obj,$$(wildcard plugins/$$*_test.c sdk/examples/$$*_test.c)) \
-                   $$(call obj,$$(call plugin_src,$$(patsubst %/,%,$$(wildcard plugins/$$(call plugin_of,$$*)/ sdk/examples/$$(call plugin_of,$$*)/)))) \
+                   $$(call obj,$$(call plugin_src,$$(call plugin_dir,$$*))) \
                    $(TEST_MAIN) $(B)/libkpharness.a $(B)/libkpobjects.a $(B)/libkpcore.a $(B)/libkpwire.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sdk/wire/cbor.h"
 #include "sdk/wire/json.h"
 #include "sdk/wire/xml.h"
 
@@ -124,6 +125,27 @@ static void read_json(struct aws_answer *answer, struct kpw_slice body)
         kpw_json_unescape(text, &answer->message);
 }
 
+/* The JSON protocols in CBOR: the same two members in a map. */
+static void read_cbor(struct aws_answer *answer, struct kpw_slice body)
+{
+    struct kpw_cbor r;
+
+    kpw_cbor_init(&r, body.ptr, body.len);
+    if (kpw_cbor_next(&r) != KPW_CBOR_MAP)
+        return;
+    while (kpw_cbor_next(&r) == KPW_CBOR_TEXT) {
+        bool is_code = kpw_slice_is(r.value, "__type") && !answer->code[0];
+        bool is_text = kpw_slice_is_nocase(r.value, "message");
+
+        if (kpw_cbor_next(&r) == KPW_CBOR_TEXT && !r.is_chunked && is_code)
+            set_code(answer, r.value);
+        else if (r.type == KPW_CBOR_TEXT && !r.is_chunked && is_text)
+            kpw_buf_put_slice(&answer->message, r.value);
+        else if (!kpw_cbor_skip(&r))
+            return;
+    }
+}
+
 /* S3 has Error at the root, the query protocols ErrorResponse around it. */
 static void read_xml(struct aws_answer *answer, struct kpw_slice body)
 {
@@ -194,6 +216,8 @@ static void read_error(struct aws_answer *answer, const kp_http_response *respon
         read_json(answer, body);
     else if (body.len && *body.ptr == '<')
         read_xml(answer, body);
+    else if (body.len && (uint8_t)*body.ptr >> 5 == KPW_CBOR_MAJOR_MAP)
+        read_cbor(answer, body);
     if (!answer->code[0])
         set_code_of_status(answer, response->status);
     if (answer->message.len > MAX_MESSAGE)

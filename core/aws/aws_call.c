@@ -188,7 +188,8 @@ static void copy_all(struct kp_aws_call *call, const kp_aws_request *request)
 {
     kp_aws_request *own = &call->request;
 
-    *own = *request;
+    *own = (kp_aws_request){.size = sizeof *own};
+    memcpy(own, request, request->size < sizeof *own ? request->size : sizeof *own);
     own->service = call->service->name;
     own->target = copy_text(call, request->target);
     own->method = copy_text(call, request->method ? request->method : "POST");
@@ -314,10 +315,13 @@ bool aws_call_sign(struct kp_aws_call *call, const struct aws_config *config,
         .headers = (const void *)call->sent.ptr,
         .n_headers = call->sent.len / sizeof(kp_http_header),
         .body = own->body,
-        .timeout_ms = own->timeout_ms > 0 ? own->timeout_ms : DEFAULT_TIMEOUT_MS,
+        .timeout_ms = own->timeout_ms > 0 ? own->timeout_ms
+                      : own->piece        ? 0
+                                          : DEFAULT_TIMEOUT_MS,
         .max_body = own->max_body,
         .into = own->into,
         .into_capacity = own->into_capacity,
+        .http2 = own->http2,
     };
     return true;
 }

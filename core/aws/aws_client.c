@@ -240,6 +240,13 @@ static void on_http(kp_node *node, void *arg, const kp_http_response *response)
 
 /* ---- sending */
 
+static bool on_piece(kp_node *node, void *arg, kp_slice piece)
+{
+    struct kp_aws_call *call = arg;
+
+    return call->request.piece(node, call->arg, piece);
+}
+
 static void attempt(struct kp_aws_call *call)
 {
     struct aws_client *client = call->client;
@@ -263,6 +270,8 @@ static void attempt(struct kp_aws_call *call)
         answer_later(call);
         return;
     }
+    if (call->request.piece)
+        request.piece = on_piece;
     call->identity = client->user.number;
     call->state = AWS_CALL_SENT;
     list_put(&client->sent, call);
@@ -383,6 +392,12 @@ void aws_client_cancel(kp_aws_call *call)
         http_client_cancel(call->http);
     call->http = NULL;
     give_back(call);
+}
+
+void aws_client_resume(kp_aws_call *call)
+{
+    if (call && call->state == AWS_CALL_SENT)
+        http_client_resume(call->http);
 }
 
 static void forget_in(struct kp_aws_call *list, const kp_node *node)

@@ -32,6 +32,7 @@ void aws_client_free(struct aws_client *client); /* before its http client */
 kp_aws_call *aws_client_call(struct aws_client *client, kp_node *node,
                              const kp_aws_request *request, kp_aws_fn fn, void *arg);
 void aws_client_cancel(kp_aws_call *call);
+void aws_client_resume(kp_aws_call *call); /* of an answer in pieces */
 void aws_client_forget(struct aws_client *client, const kp_node *node);
 
 #endif

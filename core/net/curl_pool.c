@@ -22,6 +22,7 @@ struct curl_lane {
     CURLM *multi;           /* [owned] */
     uv_timer_t timer;
     unsigned n_active;
+    bool is_http2;
 };
 
 struct watch {
@@ -239,11 +240,12 @@ static int close_socket(void *arg, curl_socket_t fd)
 
 /* ---- lanes */
 
-static struct curl_lane *lane_new(struct curl_pool *pool)
+static struct curl_lane *lane_new(struct curl_pool *pool, bool is_http2)
 {
     struct curl_lane *lane = mem_new(sizeof *lane);
 
     lane->pool = pool;
+    lane->is_http2 = is_http2;
     lane->multi = curl_multi_init();
     if (!lane->multi || uv_timer_init(pool->loop, &lane->timer)) {
         curl_multi_cleanup(lane->multi);
@@ -255,7 +257,8 @@ static struct curl_lane *lane_new(struct curl_pool *pool)
     curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timeout_changed);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
-    curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING,
+                      (long)(is_http2 ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING));
     curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, (long)CURL_POOL_CONNECTIONS);
     curl_multi_setopt(lane->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CURL_POOL_CONNECTIONS);
     pool->n_handles++;
@@ -263,25 +266,29 @@ static struct curl_lane *lane_new(struct curl_pool *pool)
     return lane;
 }
 
-/* The first lane with a free connection, so that few connections are used again and again. */
-static struct curl_lane *lane_choose(struct curl_pool *pool)
+/* The first lane of its kind with a free connection, so that few connections are used again and
+ * again. One lane is left for HTTP/2, whose connections carry many transfers each. */
+static struct curl_lane *lane_choose(struct curl_pool *pool, bool is_http2)
 {
+    unsigned most = is_http2 ? CURL_POOL_STREAMS : CURL_POOL_CONNECTIONS;
     struct curl_lane *least = NULL, *lane;
 
     for (unsigned i = 0; i < pool->n_lanes; i++) {
         lane = pool->lanes[i];
-        if (lane->n_active < CURL_POOL_CONNECTIONS)
+        if (lane->is_http2 != is_http2)
+            continue;
+        if (lane->n_active < most)
             return lane;
         if (!least || lane->n_active < least->n_active)
             least = lane;
     }
-    lane = pool->n_lanes < MAX_LANES ? lane_new(pool) : NULL;
+    lane = pool->n_lanes < MAX_LANES - (is_http2 ? 0u : 1u) ? lane_new(pool, is_http2) : NULL;
     return lane ? lane : least;
 }
 
-struct curl_lane *curl_pool_add(struct curl_pool *pool, CURL *easy)
+struct curl_lane *curl_pool_add(struct curl_pool *pool, CURL *easy, bool is_http2)
 {
-    struct curl_lane *lane = lane_choose(pool);
+    struct curl_lane *lane = lane_choose(pool, is_http2);
 
     if (!lane || curl_multi_add_handle(lane->multi, easy) != CURLM_OK)
         return NULL;
@@ -312,7 +319,7 @@ struct curl_pool *curl_pool_new(uv_loop_t *loop, curl_pool_fn fn, void *arg, str
     pool->fn = fn;
     pool->arg = arg;
     pool->share = curl_share_init();
-    if (!pool->share || !lane_new(pool)) {
+    if (!pool->share || !lane_new(pool, false)) {
         error_set(err, ERROR_FAILED, "libcurl does not give a handle");
         curl_share_cleanup(pool->share);
         free(pool);

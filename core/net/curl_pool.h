@@ -11,9 +11,11 @@
 #define KPIPE_NET_CURL_POOL_H
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #define CURL_POOL_CONNECTIONS 50
+#define CURL_POOL_STREAMS     4000 /* transfers over HTTP/2 on the connections of one handle */
 
 struct error;
 struct curl_pool;
@@ -29,8 +31,8 @@ void curl_pool_free(struct curl_pool *pool);
 /* Sets the options by which the pool sees a transfer's sockets; once per easy handle. */
 void curl_pool_adopt(struct curl_pool *pool, CURL *easy);
 
-/* NULL: curl refused the handle. */
-struct curl_lane *curl_pool_add(struct curl_pool *pool, CURL *easy);
+/* NULL: curl refused the handle. is_http2: many such transfers share a connection. */
+struct curl_lane *curl_pool_add(struct curl_pool *pool, CURL *easy, bool is_http2);
 void curl_pool_remove(struct curl_lane *lane, CURL *easy);
 
 #endif

@@ -19,6 +19,7 @@
 #define MAX_HEAD           ((size_t)256 << 10) /* of an answer, bytes */
 #define KEEP_BODY          ((size_t)256 << 10) /* memory kept between calls, bytes */
 #define READ_SIZE          (64L << 10)
+#define CONNECT_TIMEOUT_MS 10000L /* of answers in pieces, whose whole time has no limit */
 
 /* ---- bytes */
 
@@ -73,13 +74,21 @@ static void take_header(struct kp_http_call *call, const char *line, size_t len)
     *pair = (struct http_pair){at, name_len, at + from, len - from};
 }
 
+static bool is_success(const struct kp_http_call *call)
+{
+    long status = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status < 300;
+}
+
 /* Called by curl with one line at a time: of interim answers, the answer, and trailers. */
 static size_t on_header(char *line, size_t one, size_t len, void *arg)
 {
     struct kp_http_call *call = arg;
 
     (void)one;
-    if (call->body_len)
+    if (call->body_len || (call->piece && call->head_done && is_success(call)))
         return len; /* a trailer */
     if (len >= 5 && !memcmp(line, "HTTP/", 5)) {
         call->head.len = call->n_pairs = 0;
@@ -105,6 +114,9 @@ static size_t on_body(char *data, size_t one, size_t len, void *arg)
     struct kp_http_call *call = arg;
 
     (void)one;
+    if (call->piece && is_success(call))
+        return call->piece(call->node, call->arg, (kp_slice){data, len}) ? len
+                                                                         : CURL_WRITEFUNC_PAUSE;
     if (len > call->body_max - call->body_len) {
         snprintf(call->problem, sizeof call->problem, "the answer's body is longer than %zu bytes",
                  call->body_max);
@@ -242,9 +254,36 @@ static void prepare_method(struct kp_http_call *call, const kp_http_request *req
         curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
+/* libcurl 7.88 breaks a connection of prior knowledge when it is used again: those are one each. */
+static void prepare_version(struct kp_http_call *call, const kp_http_request *request)
+{
+    bool is_h2 = request->http2, is_tls = !strncasecmp(request->url, "https:", 6);
+    bool is_own = is_h2 && !is_tls;
+
+    call->is_http2 = is_h2 && is_tls;
+    curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION,
+                     (long)(is_own  ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
+                            : is_h2 ? CURL_HTTP_VERSION_2TLS
+                                    : CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, (long)call->is_http2);
+    curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, (long)is_own);
+    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, (long)is_own);
+}
+
+/* An answer in pieces may go on for ever; only the way to the peer has an end. */
+static void prepare_times(struct kp_http_call *call, const kp_http_request *request)
+{
+    int64_t timeout_ms = request->timeout_ms > 0 ? request->timeout_ms
+                         : request->piece        ? 0
+                                                 : DEFAULT_TIMEOUT_MS;
+
+    curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     request->piece ? CONNECT_TIMEOUT_MS : 0L);
+}
+
 bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request)
 {
-    int64_t timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : DEFAULT_TIMEOUT_MS;
     size_t max = request->max_body;
 
     call->problem[0] = call->curl_problem[0] = '\0';
@@ -262,7 +301,9 @@ bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request
     if (!prepare_headers(call, request))
         return false;
     prepare_method(call, request);
-    curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    call->piece = request->piece;
+    prepare_version(call, request);
+    prepare_times(call, request);
     if (curl_easy_setopt(call->easy, CURLOPT_URL, request->url) != CURLE_OK) {
         snprintf(call->problem, sizeof call->problem, "the URL is too long");
         return false;
@@ -318,6 +359,12 @@ kp_http_response http_call_response(struct kp_http_call *call, CURLcode result)
     return response;
 }
 
+void http_call_resume(struct kp_http_call *call)
+{
+    if (call->state == HTTP_CALL_RUNNING && call->piece)
+        curl_easy_pause(call->easy, CURLPAUSE_CONT);
+}
+
 /* ---- life */
 
 void http_call_trim(struct kp_http_call *call)
@@ -354,7 +401,6 @@ static void set_constants(struct kp_http_call *call)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

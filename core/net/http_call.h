@@ -52,6 +52,8 @@ struct kp_http_call {
     kp_slab *into;          /* [borrowed] */
     size_t body_len, body_max;
     bool head_done;
+    bool is_http2;                                       /* on a connection that carries many */
+    bool (*piece)(kp_node *, void *arg, kp_slice piece); /* NULL: the body is collected */
 };
 
 struct kp_http_call *http_call_new(struct http_client *client);
@@ -59,7 +61,8 @@ struct kp_http_call *http_call_new(struct http_client *client);
 bool http_call_open(struct kp_http_call *call);
 void http_call_free(struct kp_http_call *call);
 
-/* Fills the easy handle; false: `problem` says what is wrong with the request. */
+/* `request` has all members of this version, those its caller did not know zeroed. Fills the easy
+ * handle; false: `problem` says what is wrong with the request. */
 bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request);
 
 /* Instead of http_call_prepare(): the answer will be this problem. */
@@ -67,6 +70,9 @@ void http_call_refuse(struct kp_http_call *call, const char *problem);
 
 /* The answer as the caller sees it [borrowed until the call is prepared again]. */
 kp_http_response http_call_response(struct kp_http_call *call, CURLcode result);
+
+/* Pieces are wanted again. */
+void http_call_resume(struct kp_http_call *call);
 
 /* Gives back memory that an unusually large answer took. */
 void http_call_trim(struct kp_http_call *call);

@@ -161,7 +161,7 @@ kp_http_call *http_client_send(struct http_client *client, kp_node *node,
     call->began_ns = clock_mono_ns();
     call->state = HTTP_CALL_FAILED;
     if (call_open(call) && http_call_prepare(call, &known)) {
-        call->lane = curl_pool_add(client->pool, call->easy);
+        call->lane = curl_pool_add(client->pool, call->easy, call->is_http2);
         if (call->lane)
             call->state = HTTP_CALL_RUNNING;
     }
@@ -177,6 +177,12 @@ void http_client_cancel(kp_http_call *call)
     if (call->state == HTTP_CALL_RUNNING)
         curl_pool_remove(call->lane, call->easy);
     call_give_back(call);
+}
+
+void http_client_resume(kp_http_call *call)
+{
+    if (call)
+        http_call_resume(call);
 }
 
 void http_client_forget(struct http_client *client, const kp_node *node)

@@ -22,6 +22,7 @@ void http_client_free(struct http_client *client);
 kp_http_call *http_client_send(struct http_client *client, kp_node *node,
                                const kp_http_request *request, kp_http_fn fn, void *arg);
 void http_client_cancel(kp_http_call *call);
+void http_client_resume(kp_http_call *call); /* of an answer in pieces */
 /* Cancels all calls of one node. */
 void http_client_forget(struct http_client *client, const kp_node *node);
 

@@ -1,60 +1,49 @@
 /* http_conn.c - see http_conn.h.
  *
- * Bytes are read into one block; the request at its beginning is understood there
- * and handed over as slices of it. Answers collect in `out` and are written when
- * nothing more can be answered for now, so that pipelined requests share a write.
- * While a write or a request is under way, nothing is parsed and the block does not
- * move; reading goes on until it is full.
+ * What a protocol puts collects in `out` and is written when nothing more can be
+ * done for now, so that pipelined answers share a write. What the socket does not
+ * take at once becomes the write under way; what is put meanwhile collects anew.
  */
 #include "core/net/http_conn.h"
 
-#include <arpa/inet.h>
-#include <stdatomic.h>
-#include <stdio.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/base/clock.h"
-#include "core/base/error.h"
 #include "core/base/mem.h"
-#include "core/base/slab.h"
-#include "core/net/http_server.h"
 #include "core/net/tls.h"
 
-#define FIRST_BLOCK      8192
-#define LEAST_ROOM       2048
-#define KEEP_BLOCK       65536 /* larger memory is given back after use */
-#define WORTH_KEEPING    16384 /* smaller bodies are copied all the same */
-#define FLUSH_AT         65536 /* of pipelined answers */
-#define WRITE_TIMEOUT_MS 30000 /* without progress */
-#define LINGER_MS        2000
-#define LINGER_BYTES     1048576 /* read and thrown away at most */
-#define MAX_REFUSED      64      /* connections being told that there are too many */
+#define LINGER_MS    2000
+#define LINGER_BYTES 1048576 /* read and thrown away at most */
+#define MAX_ROUNDS   16
 
-static _Atomic uint64_t last_number;
-
-static void conn_run(struct http_conn *conn);
-
-static int64_t now_of(const struct http_conn *conn)
+int64_t http_conn_now(const struct http_conn *conn)
 {
     return (int64_t)uv_now(conn->server->loop);
 }
 
-/* ---- end of life */
-
-static void conn_free(struct http_conn *conn)
+const char *http_conn_date(const struct http_conn *conn)
 {
-    http_parser_fini(&conn->parser);
-    free(conn->in);
-    free(conn);
+    struct kp_server *server = conn->server;
+    int64_t wall_ms = clock_wall_ms();
+
+    if (wall_ms / 1000 != server->date_s) {
+        server->date_s = wall_ms / 1000;
+        http_date(wall_ms, server->date);
+    }
+    return server->date;
 }
 
-static void drop_keep(struct http_conn *conn)
+/* ---- end of life */
+
+void http_conn_free(struct http_conn *conn)
 {
-    slab_unref(conn->keep);
-    conn->keep = NULL;
-    conn->keep_body = (kp_slice){0};
+    http_parser_fini(&conn->http1.parser);
+    free(conn->http1.in);
+    free(conn);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -62,25 +51,23 @@ static void on_closed(uv_handle_t *handle)
     struct http_conn *conn = handle->data;
     struct kp_server *server = conn->server;
 
-    drop_keep(conn);
-    slab_unref(conn->sending_keep);
-    tls_free(conn->tls);
-    free(conn->sending.ptr);
-    free(conn->out.ptr);
+    http_output_fini(&conn->out);
+    http_output_fini(&conn->sending);
     free(conn->cipher.ptr);
-    conn->server = NULL;
+    tls_free(conn->tls);
+    conn->tls = NULL;
     conn->is_closed = true;
-    if (!conn->is_open) /* else the handler still looks at the request */
-        conn_free(conn);
+    conn->protocol->closed(conn);
     http_server_handle_gone(server);
 }
 
-void http_conn_cut(struct http_conn *conn)
+/* False: it is on its way already. */
+static bool begin_close(struct http_conn *conn)
 {
     struct kp_server *server = conn->server;
 
     if (conn->is_gone)
-        return;
+        return false;
     conn->is_gone = true;
     if (conn->prev)
         conn->prev->next = conn->next;
@@ -90,82 +77,82 @@ void http_conn_cut(struct http_conn *conn)
         conn->next->prev = conn->prev;
     server->n_conns--;
     server->n_refused -= conn->is_refused;
-    if (!server->conns)
-        uv_timer_stop(&server->sweep);
-    uv_close((uv_handle_t *)&conn->tcp, on_closed);
+    return true;
 }
 
-/* ---- memory for what is read */
-
-/* The block must neither grow nor move: somebody looks at it, or the peer does not read. */
-static bool is_waiting(const struct http_conn *conn)
+void http_conn_cut(struct http_conn *conn)
 {
-    return conn->is_open || conn->is_writing || conn->is_ending;
+    if (begin_close(conn))
+        uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
-static void make_room(struct http_conn *conn)
+/* A reset throws away what the peer has not yet acknowledged: that is waited for. */
+static void reset_when_sent(struct http_conn *conn)
 {
-    if (is_waiting(conn))
-        return;
-    if (conn->in_from == conn->in_to) {
-        conn->in_from = conn->in_to = 0;
-        if (conn->in_cap > KEEP_BLOCK) {
-            free(conn->in);
-            conn->in = NULL;
-            conn->in_cap = 0;
-        }
-    }
-    if (conn->in_cap - conn->in_to >= LEAST_ROOM)
-        return;
-    if (conn->in_from) {
-        conn->in_to -= conn->in_from;
-        memmove(conn->in, conn->in + conn->in_from, conn->in_to);
-        conn->in_from = 0;
-    }
-    if (conn->in_cap - conn->in_to < LEAST_ROOM) {
-        size_t expected = http_parser_expected(&conn->parser) + LEAST_ROOM;
+    int64_t now = http_conn_now(conn);
+    uv_os_fd_t fd;
+    int unsent = 0;
 
-        conn->in_cap = conn->in_cap ? conn->in_cap * 2 : FIRST_BLOCK;
-        if (conn->in_cap < expected && conn->in_cap >= expected / 8)
-            conn->in_cap = expected; /* spares some copies, and gives little to mere promises */
-        conn->in = mem_grow(conn->in, conn->in_cap);
+    if (!conn->cut_until)
+        conn->cut_until = now + conn->server->write_timeout_ms;
+    if (now < conn->cut_until && !uv_fileno((uv_handle_t *)&conn->tcp, &fd) &&
+        !ioctl(fd, SIOCOUTQ, &unsent) && unsent) {
+        conn->deadline = now; /* looked at again by the next sweep */
+        return;
     }
+    if (begin_close(conn) && uv_tcp_close_reset(&conn->tcp, on_closed))
+        uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
+
+/* ---- reading */
 
 /* Plain bytes out of what the TLS connection holds, as far as there is room. */
 static void pull_plain(struct http_conn *conn)
 {
     enum tls_result result = TLS_OK;
+    uv_buf_t room;
     size_t n;
 
-    while (result == TLS_OK) {
-        make_room(conn);
-        if (conn->in_to == conn->in_cap)
+    while (result == TLS_OK && !conn->is_gone) {
+        room = conn->protocol->room(conn);
+        if (!room.len)
             return;
-        result = tls_read(conn->tls, conn->in + conn->in_to, conn->in_cap - conn->in_to, &n);
-        conn->in_to += n;
+        result = tls_read(conn->tls, room.base, room.len, &n);
+        conn->protocol->took(conn, n);
     }
     if (result == TLS_ENDED)
         conn->has_eof = true;
-    if (result == TLS_BROKEN) {
+    if (result == TLS_BROKEN)
         conn->has_eof = conn->is_ending = true; /* an alert may have to be sent */
-        conn->in_from = conn->in_to;
-    }
 }
-
-/* ---- reading */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct http_conn *conn = handle->data;
 
     (void)suggested;
-    if (conn->tls || conn->is_lingering) {
+    if (conn->is_sniffing)
+        *buf = uv_buf_init(conn->server->scratch, 1);
+    else if (conn->tls || conn->is_lingering)
         *buf = uv_buf_init(conn->server->scratch, HTTP_SCRATCH);
+    else
+        *buf = conn->protocol->room(conn);
+}
+
+/* The first byte of a connection that may be plain or TLS. */
+static void sniff(struct http_conn *conn, char first)
+{
+    uv_buf_t room;
+
+    conn->is_sniffing = false;
+    if (first == 0x16) { /* a TLS handshake record, RFC 8446 section 5.1 */
+        conn->tls = tls_new(conn->server->tls);
+        tls_feed(conn->tls, &first, 1);
         return;
     }
-    make_room(conn);
-    *buf = uv_buf_init(conn->in + conn->in_to, (unsigned)(conn->in_cap - conn->in_to));
+    room = conn->protocol->room(conn);
+    *room.base = first;
+    conn->protocol->took(conn, 1);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -174,6 +161,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
     if (n == 0)
         return;
+    conn->rounds = 0;
     if (n < 0) {
         if (n != UV_EOF || conn->is_lingering) {
             http_conn_cut(conn);
@@ -182,19 +170,21 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         conn->has_eof = conn->is_half = conn->is_paused = true;
         uv_read_stop(stream);
     } else if (conn->is_lingering) {
-        conn->drained += (size_t)n;
-        if (conn->drained > LINGER_BYTES)
+        conn->lingered += (size_t)n;
+        if (conn->lingered > LINGER_BYTES)
             http_conn_cut(conn);
         return;
+    } else if (conn->is_sniffing) {
+        sniff(conn, *buf->base);
     } else if (conn->tls) {
         tls_feed(conn->tls, buf->base, (size_t)n);
     } else {
-        conn->in_to += (size_t)n;
+        conn->protocol->took(conn, (size_t)n);
     }
-    conn_run(conn);
+    http_conn_run(conn);
 }
 
-static void set_reading(struct http_conn *conn, bool wanted)
+void http_conn_read(struct http_conn *conn, bool wanted)
 {
     if (wanted == !conn->is_paused || (wanted && conn->is_half))
         return;
@@ -205,68 +195,79 @@ static void set_reading(struct http_conn *conn, bool wanted)
         http_conn_cut(conn);
 }
 
-/* ---- writing */
-
-static void shrink(struct http_out *out)
+void http_conn_look(struct http_conn *conn)
 {
-    out->len = 0;
-    if (out->cap > KEEP_BLOCK) {
-        free(out->ptr);
-        *out = (struct http_out){0};
-    }
+    struct pollfd poller = {.events = POLLRDHUP};
+    uv_os_fd_t fd;
+
+    if (!conn->protocol->is_watched(conn) || uv_fileno((uv_handle_t *)&conn->tcp, &fd))
+        return;
+    poller.fd = fd;
+    if (poll(&poller, 1, 0) > 0)
+        http_conn_cut(conn);
 }
+
+/* ---- writing */
 
 static void on_written(uv_write_t *write, int status)
 {
     struct http_conn *conn = write->data;
+    struct kp_server *server = conn->server;
 
     if (conn->is_gone)
         return;
     conn->is_writing = false;
-    shrink(&conn->sending);
-    slab_unref(conn->sending_keep);
-    conn->sending_keep = NULL;
-    conn->deadline = now_of(conn) + (conn->is_begun ? conn->server->read_timeout_ms
-                                                    : conn->server->idle_timeout_ms);
+    conn->rounds = 0;
+    http_output_clear(&conn->sending);
+    conn->deadline =
+        http_conn_now(conn) + (conn->is_begun ? server->read_timeout_ms : server->idle_timeout_ms);
     if (status < 0)
         http_conn_cut(conn);
     else
-        conn_run(conn);
+        http_conn_run(conn);
 }
 
-static unsigned collect_output(struct http_conn *conn, uv_buf_t bufs[2])
+size_t http_conn_waiting(const struct http_conn *conn)
 {
-    unsigned n = 0;
+    size_t n = http_output_len(&conn->out) + conn->cipher.len;
 
-    if (!conn->tls) {
-        if (conn->out.len)
-            bufs[n++] = uv_buf_init(conn->out.ptr, (unsigned)conn->out.len);
-        if (conn->keep_body.len)
-            bufs[n++] = uv_buf_init((char *)conn->keep_body.ptr, (unsigned)conn->keep_body.len);
-        return n;
-    }
-    if (!tls_write(conn->tls, conn->out.ptr, conn->out.len) ||
-        !tls_write(conn->tls, conn->keep_body.ptr, conn->keep_body.len))
-        conn->is_ending = true;
-    shrink(&conn->out);
-    drop_keep(conn);
-    tls_take_output(conn->tls, &conn->cipher);
-    if (conn->cipher.len)
-        bufs[n++] = uv_buf_init(conn->cipher.ptr, (unsigned)conn->cipher.len);
-    return n;
+    return conn->is_writing ? n + uv_stream_get_write_queue_size((const uv_stream_t *)&conn->tcp)
+                            : n;
 }
 
-/* The rest of the output belongs to the write; answers that come meanwhile collect anew. */
+static unsigned collect_output(struct http_conn *conn, uv_buf_t bufs[HTTP_OUTPUT_BUFS])
+{
+    unsigned n = http_output_bufs(&conn->out, bufs);
+
+    if (!conn->tls)
+        return n;
+    for (unsigned i = 0; i < n; i++)
+        if (!tls_write(conn->tls, bufs[i].base, bufs[i].len))
+            conn->is_ending = true;
+    http_output_clear(&conn->out);
+    tls_take_output(conn->tls, &conn->cipher);
+    if (!conn->cipher.len)
+        return 0;
+    bufs[0] = uv_buf_init(conn->cipher.ptr, (unsigned)conn->cipher.len);
+    return 1;
+}
+
+/* The rest of the output belongs to the write; what is put meanwhile collects anew. */
 static void write_rest(struct http_conn *conn, const uv_buf_t *bufs, unsigned n)
 {
-    struct http_out *source = conn->tls ? &conn->cipher : &conn->out, spare = conn->sending;
     uv_stream_t *stream = (uv_stream_t *)&conn->tcp;
 
-    conn->sending = *source;
-    *source = spare;
-    conn->sending_keep = conn->keep;
-    conn->keep = NULL; /* moved */
-    conn->keep_body = (kp_slice){0};
+    if (conn->tls) {
+        struct http_out spare = conn->sending.bytes;
+
+        conn->sending.bytes = conn->cipher;
+        conn->cipher = spare;
+    } else {
+        struct http_output spare = conn->sending;
+
+        conn->sending = conn->out;
+        conn->out = spare;
+    }
     conn->write.data = conn;
     conn->is_writing = true;
     if (uv_write(&conn->write, stream, bufs, n, on_written)) {
@@ -274,19 +275,19 @@ static void write_rest(struct http_conn *conn, const uv_buf_t *bufs, unsigned n)
         return;
     }
     conn->unsent = uv_stream_get_write_queue_size(stream);
-    conn->deadline = now_of(conn) + WRITE_TIMEOUT_MS;
+    conn->deadline = http_conn_now(conn) + conn->server->write_timeout_ms;
 }
 
-/* Writes what the socket takes now and leaves the rest to the loop. */
-static void flush(struct http_conn *conn)
+void http_conn_flush(struct http_conn *conn)
 {
-    uv_buf_t bufs[2], *buf = bufs;
+    uv_buf_t bufs[HTTP_OUTPUT_BUFS], *buf = bufs;
     unsigned n = conn->is_writing || conn->is_gone ? 0 : collect_output(conn, bufs);
-    int sent;
+    int sent = 0;
 
     if (!n)
         return;
-    sent = uv_try_write((uv_stream_t *)&conn->tcp, bufs, n);
+    if (conn->rounds++ < MAX_ROUNDS) /* else others have their turn first */
+        sent = uv_try_write((uv_stream_t *)&conn->tcp, bufs, n);
     if (sent < 0 && sent != UV_EAGAIN) {
         http_conn_cut(conn);
         return;
@@ -294,9 +295,8 @@ static void flush(struct http_conn *conn)
     for (; n && sent > 0 && (size_t)sent >= buf->len; n--)
         sent -= (int)buf++->len;
     if (!n) {
-        shrink(&conn->out);
-        shrink(&conn->cipher);
-        drop_keep(conn);
+        http_output_clear(&conn->out);
+        http_out_clear(&conn->cipher);
         return;
     }
     if (sent > 0) {
@@ -327,205 +327,57 @@ static void linger(struct http_conn *conn)
         return;
     }
     conn->is_lingering = true;
-    conn->deadline = now_of(conn) + LINGER_MS;
-    set_reading(conn, true);
+    conn->deadline = http_conn_now(conn) + LINGER_MS;
+    http_conn_read(conn, true);
 }
 
-/* ---- answers */
+/* ---- driving */
 
-static const char *date_of(struct kp_server *server)
+/* Nothing can be done for now: read on, or end. */
+static void settle(struct http_conn *conn)
 {
-    int64_t wall_ms = clock_wall_ms();
-
-    if (wall_ms / 1000 != server->date_s) {
-        server->date_s = wall_ms / 1000;
-        http_date(wall_ms, server->date);
-    }
-    return server->date;
-}
-
-/* An answer of the server itself, after which the connection ends. */
-static void answer_problem(struct http_conn *conn, int status, const char *problem)
-{
-    static const kp_http_header type = {{"Content-Type", 12}, {"application/json", 16}};
-    char body[200];
-    int n = snprintf(body, sizeof body, "{\"message\":\"%s\"}", problem);
-    struct http_reply reply = {.status = status,
-                               .headers = &type,
-                               .n_headers = 1,
-                               .body_len = (size_t)n,
-                               .date = date_of(conn->server),
-                               .closes = true};
-
-    http_reply_head(&conn->out, &reply);
-    http_out_add(&conn->out, body, (size_t)n);
-    conn->is_ending = true;
-}
-
-static void put_body(struct http_conn *conn, kp_slice body, kp_slab **keep)
-{
-    if (*keep && !conn->keep && body.len >= WORTH_KEEPING) {
-        conn->keep = *keep;
-        conn->keep_body = body;
-        *keep = NULL; /* moved */
-    } else {
-        http_out_add(&conn->out, body.ptr, body.len);
-    }
-}
-
-/* The request is answered: the next one begins behind it. */
-static void next_request(struct http_conn *conn)
-{
-    conn->in_from += conn->parser.at;
-    conn->is_open = conn->is_begun = conn->has_said_continue = false;
-    conn->deadline = now_of(conn) + conn->server->idle_timeout_ms;
-    http_parser_reset(&conn->parser);
-}
-
-/* True: the peer is gone, and with it the last reason to keep the connection's memory. */
-static bool is_orphan(struct http_conn *conn)
-{
-    if (!conn->is_open)
-        bug("an HTTP exchange is answered twice");
-    if (!conn->is_gone)
-        return false;
-    conn->is_open = false;
-    if (conn->is_closed)
-        conn_free(conn);
-    return true;
-}
-
-void http_server_respond(kp_exchange *exchange, int status, const kp_http_header *headers,
-                         size_t n_headers, kp_slice body, kp_slab *keep)
-{
-    struct http_conn *conn = exchange->conn;
-    struct http_reply reply;
-    bool is_head;
-
-    if (is_orphan(conn)) {
-        slab_unref(keep);
-        return;
-    }
-    is_head = conn->parser.method.len == 4 &&
-              !memcmp(conn->in + conn->in_from + conn->parser.method.at, "HEAD", 4);
-    reply = (struct http_reply){.status = status,
-                                .headers = headers,
-                                .n_headers = n_headers,
-                                .body_len = body.len,
-                                .date = date_of(conn->server),
-                                .is_10 = conn->parser.is_10,
-                                .closes = !http_parser_keeps_alive(&conn->parser) ||
-                                          conn->server->is_stopped};
-    if (!http_reply_head(&conn->out, &reply))
-        answer_problem(conn, 500, "the answer cannot be sent");
-    else if (!is_head && http_reply_has_body(status))
-        put_body(conn, body, &keep);
-    slab_unref(keep);
-    conn->is_ending |= reply.closes;
-    next_request(conn);
-    conn_run(conn);
-}
-
-void http_server_abort(kp_exchange *exchange)
-{
-    struct http_conn *conn = exchange->conn;
-
-    if (is_orphan(conn))
-        return;
-    conn->is_open = false;
-    flush(conn); /* answers to requests before this one */
-    http_conn_cut(conn);
-}
-
-/* ---- requests */
-
-static void hand_over(struct http_conn *conn)
-{
-    struct kp_server *server = conn->server;
-    kp_server_request request = {.peer = {conn->peer, conn->peer_len}, .connection = conn->number};
-
-    http_parser_request(&conn->parser, conn->in + conn->in_from, &request);
-    conn->is_open = true;
-    server->fn(server->node, server->arg, &conn->exchange, &request);
-}
-
-static void say_continue(struct http_conn *conn)
-{
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-    if (conn->has_said_continue || !conn->parser.wants_continue ||
-        !http_parser_head_done(&conn->parser))
-        return;
-    conn->has_said_continue = true;
-    http_out_add(&conn->out, line, sizeof line - 1);
-}
-
-/* Takes one request from what was read. False: there is none that could be taken now. */
-static bool take_request(struct http_conn *conn)
-{
-    char *request;
-
-    if (conn->keep || conn->out.len >= FLUSH_AT)
-        flush(conn);
-    if (conn->is_gone || is_waiting(conn) || conn->in_from == conn->in_to)
-        return false;
-    if (!conn->is_begun) {
-        conn->is_begun = true;
-        conn->deadline = now_of(conn) + conn->server->read_timeout_ms;
-    }
-    request = conn->in + conn->in_from;
-    switch (http_parser_feed(&conn->parser, request, conn->in_to - conn->in_from)) {
-    case HTTP_MORE:
-        conn->in_to = conn->in_from +
-                      http_parser_compact(&conn->parser, request, conn->in_to - conn->in_from);
-        say_continue(conn);
-        return false;
-    case HTTP_BAD: answer_problem(conn, conn->parser.status, conn->parser.problem); return false;
-    case HTTP_DONE: hand_over(conn); break;
-    }
-    return !conn->is_open;
-}
-
-/* Does all that can be done now: requests, answers, the end. */
-static void conn_run(struct http_conn *conn)
-{
-    if (conn->is_running || conn->is_gone)
-        return;
-    conn->is_running = true;
-    if (conn->tls && !is_waiting(conn))
-        pull_plain(conn);
-    while (take_request(conn))
-        ;
-    flush(conn);
-    conn->is_running = false;
-    if (conn->is_gone)
-        return;
-    if (conn->is_open || conn->is_writing)
-        set_reading(conn,
-                    conn->tls ? tls_backlog(conn->tls) < HTTP_SCRATCH : conn->in_to < conn->in_cap);
+    if (conn->protocol->is_busy(conn) || conn->is_writing)
+        http_conn_read(conn, conn->tls ? tls_backlog(conn->tls) < HTTP_SCRATCH
+                                       : conn->protocol->wants_more(conn));
+    else if (conn->is_cutting)
+        reset_when_sent(conn);
     else if (conn->is_ending)
         linger(conn);
     else if (conn->has_eof)
         http_conn_cut(conn);
     else
-        set_reading(conn, true);
+        http_conn_read(conn, true);
+}
+
+void http_conn_run(struct http_conn *conn)
+{
+    if (conn->is_running || conn->is_gone || conn->is_lingering)
+        return;
+    conn->is_running = true;
+    if (conn->tls)
+        pull_plain(conn);
+    do {
+        if (!conn->is_gone)
+            conn->protocol->run(conn);
+        http_conn_flush(conn);
+    } while (!conn->is_gone && !conn->is_writing && !http_conn_waiting(conn) &&
+             conn->protocol->sent(conn));
+    conn->is_running = false;
+    if (!conn->is_gone)
+        settle(conn);
 }
 
 void http_conn_end(struct http_conn *conn)
 {
     conn->is_ending = true;
-    conn_run(conn);
-}
-
-bool http_conn_is_idle(const struct http_conn *conn)
-{
-    return !conn->is_open && !conn->is_begun && !conn->is_writing && !conn->is_ending;
+    http_conn_run(conn);
 }
 
 void http_conn_expired(struct http_conn *conn)
 {
     size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
 
+    conn->rounds = 0;
     if (conn->is_lingering) {
         http_conn_cut(conn);
     } else if (conn->is_writing) {
@@ -534,91 +386,10 @@ void http_conn_expired(struct http_conn *conn)
             return;
         }
         conn->unsent = unsent;
-        conn->deadline = now_of(conn) + WRITE_TIMEOUT_MS;
-    } else if (!conn->is_open) {
-        if (conn->is_begun)
-            answer_problem(conn, 408, "the request took too long");
-        http_conn_end(conn);
-    }
-}
-
-/* ---- beginning */
-
-static void set_peer(struct http_conn *conn)
-{
-    struct sockaddr_storage address;
-    char host[INET6_ADDRSTRLEN] = "";
-    int len = sizeof address, n;
-
-    if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&address, &len))
-        return;
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        n = snprintf(conn->peer, sizeof conn->peer, "[%s]:%u", host, ntohs(in6->sin6_port));
+        conn->deadline = http_conn_now(conn) + conn->server->write_timeout_ms;
+    } else if (conn->is_cutting) {
+        http_conn_run(conn);
     } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        n = snprintf(conn->peer, sizeof conn->peer, "%s:%u", host, ntohs(in->sin_port));
+        conn->protocol->expired(conn);
     }
-    conn->peer_len = (uint8_t)n;
-}
-
-static void put_first(struct http_conn *conn)
-{
-    struct kp_server *server = conn->server;
-
-    conn->next = server->conns;
-    if (server->conns)
-        server->conns->prev = conn;
-    server->conns = conn;
-    server->n_conns++;
-}
-
-/* One connection too many: it is told so, unless very many are just being told. */
-static void refuse_conn(struct http_conn *conn)
-{
-    struct kp_server *server = conn->server;
-
-    if (server->tls || server->n_refused >= MAX_REFUSED) {
-        http_conn_cut(conn);
-        return;
-    }
-    conn->is_refused = true;
-    server->n_refused++;
-    answer_problem(conn, 503, "there are too many connections");
-    http_conn_end(conn);
-}
-
-void http_conn_accept(struct kp_server *server, uv_stream_t *listener)
-{
-    struct http_conn *conn = mem_new(sizeof *conn);
-    bool is_one_too_many = server->n_conns - server->n_refused >= server->max_connections;
-
-    conn->server = server;
-    conn->exchange.conn = conn;
-    conn->tcp.data = conn;
-    conn->is_paused = true;
-    conn->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
-    http_parser_init(&conn->parser, &server->limits);
-    uv_tcp_init(server->loop, &conn->tcp);
-    server->n_handles++;
-    put_first(conn);
-    if (uv_accept(listener, (uv_stream_t *)&conn->tcp)) {
-        http_conn_cut(conn);
-        return;
-    }
-    uv_tcp_nodelay(&conn->tcp, 1);
-    if (is_one_too_many) {
-        refuse_conn(conn);
-        return;
-    }
-    set_peer(conn);
-    conn->deadline =
-        now_of(conn) + (server->tls ? server->read_timeout_ms : server->idle_timeout_ms);
-    if (server->tls)
-        conn->tls = tls_new(server->tls);
-    set_reading(conn, true);
 }

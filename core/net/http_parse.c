@@ -278,22 +278,31 @@ static bool split_field(const struct http_parser *parser, char *request, size_t 
     return http_is_value(request + value, end - value);
 }
 
+static const struct known_field *find_known(const char *name, size_t n)
+{
+    for (size_t i = 0; i < sizeof known_fields / sizeof *known_fields; i++)
+        if (known_fields[i].len == n && !memcmp(known_fields[i].name, name, n))
+            return &known_fields[i];
+    return NULL;
+}
+
+unsigned http_once_bit(const char *name, size_t n)
+{
+    const struct known_field *known = find_known(name, n);
+
+    return known && known->what != CONNECTION ? 1U << (known - known_fields) : 0;
+}
+
 static void take_field(struct http_parser *parser, const char *request,
                        const struct http_field *field)
 {
-    const char *name = request + field->name.at;
+    const struct known_field *known = find_known(request + field->name.at, field->name.len);
 
     if (parser->n_fields == parser->fields_cap)
         mem_room(&parser->fields, &parser->fields_cap, parser->n_fields, sizeof *parser->fields);
     parser->fields[parser->n_fields++] = *field;
-    for (size_t i = 0; i < sizeof known_fields / sizeof *known_fields; i++) {
-        const struct known_field *known = &known_fields[i];
-
-        if (known->len == field->name.len && !memcmp(known->name, name, known->len)) {
-            take_known(parser, request, known, field->value);
-            break;
-        }
-    }
+    if (known)
+        take_known(parser, request, known, field->value);
 }
 
 static bool hosts_differ(const struct http_parser *parser, const char *request)

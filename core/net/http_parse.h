@@ -99,6 +99,9 @@ size_t http_parser_compact(struct http_parser *parser, char *request, size_t len
 /* Bytes of the whole request as far as known by now; for the size of the caller's memory. */
 size_t http_parser_expected(const struct http_parser *parser);
 
+/* The bit of a field that may be there once only; 0: it may come more often. */
+unsigned http_once_bit(const char *name, size_t n);
+
 bool http_parser_head_done(const struct http_parser *parser);
 bool http_parser_keeps_alive(const struct http_parser *parser);
 

@@ -98,7 +98,7 @@ bool http_reply_has_body(int status)
 
 /* ---- the head */
 
-static bool is_servers_own(kp_slice name)
+bool http_reply_is_servers(kp_slice name)
 {
     static const char *const own[] = {"content-length", "connection",        "date",
                                       "keep-alive",     "transfer-encoding", "upgrade"};
@@ -109,7 +109,7 @@ static bool is_servers_own(kp_slice name)
     return false;
 }
 
-static bool can_be_sent(const struct http_reply *reply, size_t *ret_bytes)
+bool http_reply_is_sendable(const struct http_reply *reply, size_t *ret_bytes)
 {
     size_t bytes = 256; /* status line and the server's own */
 
@@ -166,7 +166,7 @@ bool http_reply_head(struct http_out *out, const struct http_reply *reply)
     size_t bytes;
     char *to;
 
-    if (!can_be_sent(reply, &bytes))
+    if (!http_reply_is_sendable(reply, &bytes))
         return false;
     http_out_room(out, bytes);
     to = put_status(out->ptr + out->len, reply->status);
@@ -174,14 +174,16 @@ bool http_reply_head(struct http_out *out, const struct http_reply *reply)
     for (size_t i = 0; i < reply->n_headers; i++) {
         const kp_http_header *header = &reply->headers[i];
 
-        if (is_servers_own(header->name))
+        if (http_reply_is_servers(header->name))
             continue;
         to = PUT(to, "\r\n");
         to = put(to, header->name.ptr, header->name.len);
         to = PUT(to, ": ");
         to = put(to, header->value.ptr, header->value.len);
     }
-    if (http_reply_has_body(reply->status)) {
+    if (reply->is_chunked) {
+        to = PUT(to, "\r\nTransfer-Encoding: chunked");
+    } else if (http_reply_has_body(reply->status) && reply->body_len != HTTP_LENGTH_UNKNOWN) {
         to = PUT(to, "\r\nContent-Length: ");
         to = put_number(to, reply->body_len);
     }

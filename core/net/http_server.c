@@ -19,6 +19,7 @@
 #define DEFAULT_MAX_BODY        ((size_t)10 << 20)
 #define DEFAULT_IDLE_MS         60000
 #define DEFAULT_READ_MS         30000
+#define WRITE_MS                30000
 #define DEFAULT_MAX_CONNECTIONS 10000
 #define BACKLOG                 1024
 #define MAX_SWEEP_MS            500
@@ -34,7 +35,12 @@ static void on_sweep(uv_timer_t *timer)
         next = conn->next;
         if (conn->deadline <= now)
             http_conn_expired(conn);
+        else if (conn->is_paused)
+            http_conn_look(conn);
     }
+    http_exchange_tell_lost(server);
+    if (!server->conns && !server->lost)
+        uv_timer_stop(timer);
 }
 
 static void start_sweep(struct kp_server *server)
@@ -74,6 +80,7 @@ static struct kp_server *server_new(uv_loop_t *loop, const kp_server_config *con
         config->idle_timeout_ms > 0 ? config->idle_timeout_ms : DEFAULT_IDLE_MS;
     server->read_timeout_ms =
         config->read_timeout_ms > 0 ? config->read_timeout_ms : DEFAULT_READ_MS;
+    server->write_timeout_ms = WRITE_MS;
     server->max_connections =
         config->max_connections ? config->max_connections : DEFAULT_MAX_CONNECTIONS;
     server->date_s = -1;
@@ -121,12 +128,16 @@ kp_server *http_server_listen(uv_loop_t *loop, kp_node *node, const kp_server_co
         tls = tls_context_new(known.tls_cert, known.tls_key, err);
         if (!tls)
             return NULL;
+        if (known.http2)
+            tls_context_offer_http2(tls);
     }
     server = server_new(loop, &known);
     server->node = node;
     server->fn = fn;
     server->arg = arg;
     server->tls = tls;
+    server->has_http2 = known.http2;
+    server->sniffs_tls = tls && known.tls_sniff;
     if (!start_listening(server, &known, err)) {
         http_server_close(server);
         return NULL;
@@ -150,6 +161,7 @@ void http_server_handle_gone(struct kp_server *server)
 {
     if (--server->n_handles || !server->is_closing)
         return;
+    http_exchange_leave(server);
     tls_context_free(server->tls);
     free(server->scratch);
     free(server);
@@ -168,8 +180,8 @@ void http_server_stop(kp_server *server)
     uv_close((uv_handle_t *)&server->listener, on_handle_closed);
     for (struct http_conn *conn = server->conns, *next; conn; conn = next) {
         next = conn->next;
-        if (http_conn_is_idle(conn))
-            http_conn_end(conn);
+        if (!conn->is_ending)
+            conn->protocol->stop(conn);
     }
 }
 

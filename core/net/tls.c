@@ -15,6 +15,7 @@
 
 struct tls_context {
     SSL_CTX *ssl;
+    bool offers_http2;
 };
 
 struct tls {
@@ -35,12 +36,14 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    const struct tls_context *context = arg;
+    size_t from = context->offers_http2 ? 0 : 3;
     unsigned char *chosen = NULL;
 
-    (void)ssl, (void)arg;
-    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof ours - 1, in, in_len) !=
-        OPENSSL_NPN_NEGOTIATED)
+    (void)ssl;
+    if (SSL_select_next_proto(&chosen, out_len, ours + from, (unsigned)(sizeof ours - 1 - from), in,
+                              in_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_NOACK;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -87,15 +90,20 @@ struct tls_context *tls_context_new(const char *cert, const char *key, struct er
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_default_passwd_cb(ssl, no_password);
-    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
     if (!load_files(ssl, cert, key, err))
         goto out;
     context = mem_new(sizeof *context);
+    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, context);
     context->ssl = ssl;
     ssl = NULL; /* moved */
 out:
     SSL_CTX_free(ssl);
     return context;
+}
+
+void tls_context_offer_http2(struct tls_context *context)
+{
+    context->offers_http2 = true;
 }
 
 void tls_context_free(struct tls_context *context)
@@ -136,6 +144,15 @@ void tls_feed(struct tls *tls, const char *p, size_t n)
 
     if (n && BIO_write_ex(tls->in, p, n, &written) != 1)
         bug("OpenSSL is out of memory");
+}
+
+bool tls_chose_http2(const struct tls *tls)
+{
+    const unsigned char *protocol = NULL;
+    unsigned len = 0;
+
+    SSL_get0_alpn_selected(tls->ssl, &protocol, &len);
+    return len == 2 && !memcmp(protocol, "h2", 2);
 }
 
 size_t tls_backlog(const struct tls *tls)

@@ -18,13 +18,15 @@ struct tls;
 
 /* Certificate chain and key are PEM files; TLS 1.2 at least, forward secrecy, AEAD only. */
 struct tls_context *tls_context_new(const char *cert, const char *key, struct error *err);
-void tls_context_free(struct tls_context *context); /* NULL is fine */
+void tls_context_offer_http2(struct tls_context *context); /* by ALPN, before http/1.1 */
+void tls_context_free(struct tls_context *context);        /* NULL is fine */
 
 struct tls *tls_new(struct tls_context *context);
 void tls_free(struct tls *tls); /* NULL is fine */
 
 void tls_feed(struct tls *tls, const char *p, size_t n);
-size_t tls_backlog(const struct tls *tls); /* bytes fed and not yet looked at */
+bool tls_chose_http2(const struct tls *tls); /* by ALPN */
+size_t tls_backlog(const struct tls *tls);   /* bytes fed and not yet looked at */
 
 enum tls_result { TLS_OK, TLS_NOTHING, TLS_ENDED, TLS_BROKEN };
 

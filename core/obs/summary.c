@@ -15,6 +15,7 @@
 #include "core/config/plan.h"
 #include "core/plugin/describe.h"
 #include "core/run/host.h"
+#include "core/run/node.h"
 
 static void set(json_t *object, const char *name, uint64_t n)
 {
@@ -31,6 +32,21 @@ static void set_counts(json_t *object, const struct stage_stats *stats)
     set(object, "unsettled", stats->unsettled);
 }
 
+/* What the plugin counts beside records: errors, throttles, calls. */
+static void set_counters(json_t *stage, struct host *host, size_t flow, size_t node)
+{
+    struct stage_counter counters[NODE_COUNTERS];
+    size_t n = host_stage_counters(host, flow, node, counters, NODE_COUNTERS);
+    json_t *object;
+
+    if (!n)
+        return;
+    object = json_object();
+    for (size_t i = 0; i < n; i++)
+        set(object, counters[i].name, counters[i].value);
+    json_object_set_new(stage, "counters", object);
+}
+
 static json_t *stage_object(struct host *host, size_t flow, size_t node, struct stage_stats *stats)
 {
     json_t *object = json_object();
@@ -41,6 +57,7 @@ static json_t *stage_object(struct host *host, size_t flow, size_t node, struct 
     set_counts(object, stats);
     set(object, "read_bytes", stats->read_bytes);
     set(object, "passed", stats->passed);
+    set_counters(object, host, flow, node);
     return object;
 }
 

@@ -314,6 +314,7 @@ struct lease_write {
     struct lease_row *row;
     uint64_t counter; /* as it will be */
     bool gives_up;
+    bool has_about;
     bool is_look;                         /* a GetItem after a failed condition */
     char checkpoint[KP_POSITION_MAX + 1]; /* what is written */
     uint64_t sub;
@@ -356,6 +357,7 @@ static void write_worked(struct lease_write *write)
 
     row->counter = write->counter;
     row->is_stored = true;
+    row->is_about_stored |= write->has_about;
     row->is_ours = !write->gives_up;
     row->written_ms = clock_mono_ms();
     write_ended(write);
@@ -455,10 +457,39 @@ static json_t *number(uint64_t n)
     return json_pack("{s:s}", "N", text);
 }
 
+/* Parents and hash keys, as KCL 2 and 3 keep them: a string set in spite of its name, and numbers
+ * as texts. Appends to the update expression. */
+static void add_about(struct lease_write *write, json_t *values, char expression[600])
+{
+    struct lease_row *row = write->row;
+    json_t *parents = json_array();
+
+    pthread_mutex_lock(&row->lock);
+    for (int i = 0; i < 2; i++)
+        if (row->parents[i])
+            json_array_append_new(parents, json_string(row->parents[i]));
+    if (json_array_size(parents)) {
+        json_object_set_new(values, ":parents", json_pack("{s:O}", "SS", parents));
+        strcat(expression, ", parentShardId = :parents");
+        write->has_about = true;
+    }
+    if (row->low_hash && row->high_hash) {
+        json_object_set_new(values, ":low", json_pack("{s:s}", "S", row->low_hash));
+        json_object_set_new(values, ":high", json_pack("{s:s}", "S", row->high_hash));
+        strcat(expression, ", startingHashKey = :low, endingHashKey = :high");
+        write->has_about = true;
+    }
+    pthread_mutex_unlock(&row->lock);
+    json_decref(parents);
+}
+
 static void start_write(struct leases *leases, struct lease_row *row, bool gives_up)
 {
     struct dynamodb_leases *db = leases->state;
     struct lease_write *write = mem_new(sizeof *write);
+    char expression[600] =
+        "SET leaseCounter = :new, checkpoint = :checkpoint, "
+        "checkpointSubSequenceNumber = :sub, ownerSwitchesSinceCheckpoint = :zero";
     json_t *input, *values;
 
     *write = (struct lease_write){.next = db->writes,
@@ -479,16 +510,11 @@ static void start_write(struct leases *leases, struct lease_row *row, bool gives
         json_object_set_new(values, ":old", number(row->counter));
     if (!gives_up)
         json_object_set_new(values, ":me", json_pack("{s:s}", "S", db->me));
+    if (!row->is_about_stored)
+        add_about(write, values, expression);
+    strcat(expression, gives_up ? " REMOVE leaseOwner" : ", leaseOwner = :me");
     json_object_set_new(input, "ExpressionAttributeValues", values);
-    json_object_set_new(
-        input, "UpdateExpression",
-        json_string(
-            gives_up ? "SET leaseCounter = :new, checkpoint = :checkpoint, "
-                       "checkpointSubSequenceNumber = :sub, ownerSwitchesSinceCheckpoint = :zero "
-                       "REMOVE leaseOwner"
-                     : "SET leaseCounter = :new, checkpoint = :checkpoint, "
-                       "checkpointSubSequenceNumber = :sub, ownerSwitchesSinceCheckpoint = "
-                       ":zero, leaseOwner = :me"));
+    json_object_set_new(input, "UpdateExpression", json_string(expression));
     json_object_set_new(
         input, "ConditionExpression",
         json_string(row->is_stored ? "leaseCounter = :old" : "attribute_not_exists(leaseKey)"));

@@ -27,7 +27,8 @@ static kp_http_call *http_send(kp_node *node, const kp_http_request *request, kp
     return http_client_send(node->worker->http, node, request, fn, arg);
 }
 
-static const kp_http_ext http_extension = {sizeof http_extension, http_send, http_client_cancel};
+static const kp_http_ext http_extension = {sizeof http_extension, http_send, http_client_cancel,
+                                           http_client_resume};
 
 /* ---- aws/1 */
 
@@ -48,8 +49,8 @@ static const char *aws_endpoint(kp_node *node, const char *service)
     return aws_config_endpoint(host_aws_config(node->worker->host), service);
 }
 
-static const kp_aws_ext aws_extension = {sizeof aws_extension, aws_call, aws_client_cancel,
-                                         aws_region, aws_endpoint};
+static const kp_aws_ext aws_extension = {sizeof aws_extension, aws_call,     aws_client_cancel,
+                                         aws_region,           aws_endpoint, aws_client_resume};
 
 /* ---- server/1 */
 
@@ -100,6 +101,12 @@ static const kp_server_ext server_extension = {
     .abort = http_server_abort,
     .stop = http_server_stop,
     .close = server_close,
+    .start = http_server_start,
+    .write = http_server_write,
+    .finish = http_server_finish,
+    .respond_file = http_server_respond_file,
+    .watch = http_server_watch,
+    .respond_cut = http_server_respond_cut,
 };
 
 /* ---- lua/1 */

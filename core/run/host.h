@@ -41,6 +41,10 @@ struct host_options {
     const char *local_dir;         /* of the embedded AWS; NULL: the real one */
     const char *local_listen;      /* NULL: a free port of 127.0.0.1 */
     const char *local_durability;  /* NULL: its default */
+    const char *local_tls;         /* "true": TLS too; NULL: its default */
+    const char *local_cert;        /* PEM files of TLS; NULL: one is made */
+    const char *local_key;
+    const char *local_faults; /* NULL: its default */
     bool no_limits, verify_signatures;
     int64_t drain_ms;        /* 0: 30 s */
     int64_t checkpoint_ms;   /* 0: the plan's */
@@ -101,6 +105,14 @@ struct stage_stats {
 
 /* Sums over all workers. node == the flow's n_nodes: on_failure. */
 void host_stage_stats(const struct host *host, size_t flow, size_t node, struct stage_stats *ret);
+/* What a stage's plugin counted with kp->count(), summed over all workers, in the order in which
+ * the counters first came up. Returns how many there are; at most `cap` are written. */
+struct stage_counter {
+    const char *name; /* [static] the plugin's */
+    uint64_t value;
+};
+size_t host_stage_counters(const struct host *host, size_t flow, size_t node,
+                           struct stage_counter *ret, size_t cap);
 /* Records of a flow that were read and have not ended. */
 uint64_t host_open_records(const struct host *host, size_t flow);
 double host_seconds(const struct host *host);        /* since the flows started */

@@ -20,6 +20,10 @@ bool host_start_local(struct host *host, struct error *err)
         {"no_limits", o->no_limits ? "true" : "false"},
         {"verify_signatures", o->verify_signatures ? "true" : "false"},
         {"durability", o->local_durability},
+        {"tls", o->local_tls},
+        {"tls_cert", o->local_cert},
+        {"tls_key", o->local_key},
+        {"faults", o->local_faults},
     };
 
     if (!element) {

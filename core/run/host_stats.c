@@ -32,6 +32,35 @@ void host_stage_stats(const struct host *host, size_t flow, size_t node, struct 
     }
 }
 
+static void add_counter(struct stage_counter *counters, size_t *n, size_t cap,
+                        const struct node_counter *counter)
+{
+    size_t i = 0;
+
+    while (i < *n && strcmp(counters[i].name, counter->name) != 0)
+        i++;
+    if (i == cap)
+        return;
+    if (i == *n)
+        counters[(*n)++] = (struct stage_counter){counter->name, 0};
+    counters[i].value += count_get(&counter->value);
+}
+
+size_t host_stage_counters(const struct host *host, size_t flow, size_t node,
+                           struct stage_counter *ret, size_t cap)
+{
+    size_t n = 0;
+
+    for (uint32_t w = 0; has_flow(host, w, flow); w++) {
+        const struct kp_node *at = &host->workers[w].flows[flow]->nodes[node];
+        uint32_t n_counters = at->n_counters;
+
+        for (uint32_t i = 0; i < n_counters; i++)
+            add_counter(ret, &n, cap, &at->counters[i]);
+    }
+    return n;
+}
+
 uint64_t host_open_records(const struct host *host, size_t flow)
 {
     uint64_t open = 0;

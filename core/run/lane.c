@@ -355,6 +355,12 @@ kp_lane *lane_open(kp_node *node, const char *name, void *state, kp_position *re
     return lane;
 }
 
+void lane_about(kp_lane *lane, const kp_lane_about *about)
+{
+    if (lane->row)
+        lease_row_about(lane->row, about);
+}
+
 void lane_close(kp_lane *lane)
 {
     lane->is_closed = true;

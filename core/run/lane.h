@@ -48,6 +48,7 @@ void lane_fini(struct kp_lane *lane);
 /* Rows of kp_host. */
 kp_lane *lane_open(kp_node *node, const char *name, void *state, kp_position *ret_start);
 void lane_close(kp_lane *lane);
+void lane_about(kp_lane *lane, const kp_lane_about *about);
 bool lane_ready(kp_lane *lane);
 void lane_submit(kp_lane *lane, kp_batch *b, const kp_position *end, void *token);
 

@@ -33,6 +33,10 @@ void leases_free(struct leases *leases)
             next = row->next;
             pthread_mutex_destroy(&row->lock);
             free(row->lane);
+            free(row->parents[0]);
+            free(row->parents[1]);
+            free(row->low_hash);
+            free(row->high_hash);
             free(row);
         }
     }
@@ -79,6 +83,22 @@ void lease_row_move(struct lease_row *row, const char *text, size_t len, uint64_
     row->len = len;
     row->sub = sub;
     row->is_dirty = true;
+    pthread_mutex_unlock(&row->lock);
+}
+
+static void keep_text(char **to, kp_slice text)
+{
+    if (!*to && text.len)
+        *to = mem_dupn(text.ptr, text.len);
+}
+
+void lease_row_about(struct lease_row *row, const kp_lane_about *about)
+{
+    pthread_mutex_lock(&row->lock);
+    keep_text(&row->parents[0], about->parents[0]);
+    keep_text(&row->parents[1], about->parents[1]);
+    keep_text(&row->low_hash, about->low_hash);
+    keep_text(&row->high_hash, about->high_hash);
     pthread_mutex_unlock(&row->lock);
 }
 

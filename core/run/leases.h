@@ -32,9 +32,11 @@ struct lease_row {
     char text[KP_POSITION_MAX + 1]; /* the watermark */
     size_t len;
     uint64_t sub;
-    bool is_dirty; /* moved since it was last handed to the store */
+    bool is_dirty;                           /* moved since it was last handed to the store */
+    char *parents[2], *low_hash, *high_hash; /* [owned] NULL: not known; set once */
     /* the store's, main only */
-    bool is_stored; /* the store has a row for it */
+    bool is_stored;       /* the store has a row for it */
+    bool is_about_stored; /* ... with its parents and hash keys */
     bool is_being_sent;
     bool is_ours;       /* DynamoDB: leaseOwner is this process */
     bool is_lost;       /* DynamoDB: another process has taken it; not written any more */
@@ -74,6 +76,9 @@ bool leases_load(struct leases *leases, struct error *err);
 struct lease_row *leases_row(struct leases *leases, uint32_t flow, const char *lane,
                              kp_position *ret);
 void lease_row_move(struct lease_row *row, const char *text, size_t len, uint64_t sub);
+
+/* Keeps what is known of the lane beside its position. The first time counts. [any] */
+void lease_row_about(struct lease_row *row, const kp_lane_about *about);
 
 void leases_publish(struct leases *leases, bool is_last);
 bool leases_is_clean(struct leases *leases);               /* everything is written */

@@ -203,6 +203,7 @@ static const kp_host table = {
     .work = work_row,
     .ready = ready_row,
     .count = node_count,
+    .lane_about = lane_about,
 };
 
 const kp_host *host_table(void)

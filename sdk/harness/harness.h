@@ -90,6 +90,8 @@ void harness_checkpoint(struct harness *h, const char *lane, const char *text, u
 /* The last settled watermark, NULL: none yet; and its place inside an aggregated record. */
 const char *harness_position(const struct harness *h, const char *lane);
 uint64_t harness_position_sub(const struct harness *h, const char *lane);
+/* "PARENT PARENT LOW..HIGH" as lane_about() had it, NULL: it was not called. */
+const char *harness_about(const struct harness *h, const char *lane);
 bool harness_has_ended(const struct harness *h);
 bool harness_has_caught_up(const struct harness *h);
 void harness_catch_up(struct harness *h);
@@ -122,6 +124,10 @@ struct harness_reply {
     int64_t after_ms;
 };
 void harness_answer(struct harness *h, const struct harness_reply *reply);
+/* A piece of the answer of the last request that has none yet, contains `match` and asked for
+ * pieces; harness_answer() with an empty body ends it. False: the plugin does not want it now; it
+ * gets it again when it resumes. */
+bool harness_piece(struct harness *h, const char *match, const void *ptr, size_t len);
 size_t harness_requests(const struct harness *h);
 const char *harness_request_line(const struct harness *h, size_t i);
 const char *harness_request_body(const struct harness *h, size_t i, size_t *ret_len);
@@ -151,7 +157,8 @@ bool harness_answer_is_whole(const struct harness *h);
 /* An answer while it comes: the bare body so far [owned by x, until the next call], NULL before its
  * head. harness_wait() lets more come. */
 const char *harness_answer_so_far(struct harness_exchange *x, size_t *ret_len /* NULL is fine */);
-void harness_request_hold(struct harness_exchange *x, bool holds); /* the client does not read */
+/* The client does not read; of what is written then, the kernel takes some MB all the same. */
+void harness_request_hold(struct harness_exchange *x, bool holds);
 void harness_request_drop(struct harness *h, struct harness_exchange *x /* freed */); /* it goes */
 
 #endif

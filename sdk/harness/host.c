@@ -270,4 +270,5 @@ const kp_host harness_host = {
     .work = harness_work,
     .ready = ready_row,
     .count = count_row,
+    .lane_about = harness_lane_about,
 };

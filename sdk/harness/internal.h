@@ -76,6 +76,7 @@ struct kp_lane {
     uint64_t start_sub;
     char *position; /* [owned] watermark, NULL: none yet */
     uint64_t position_sub;
+    char *about; /* [owned] as harness_about() says it, NULL: nothing */
     bool is_open, refused, stuck;
     struct submitted *submitted; /* [owned] oldest first */
     uint32_t in_flight;
@@ -143,6 +144,9 @@ struct harness_request {
     size_t into_capacity, max_body;
     int64_t sent_ms;
     struct harness_answer *answer;
+    bool (*piece)(kp_node *, void *arg, kp_slice piece); /* NULL: the answer comes whole */
+    char *held;                                          /* [owned] a piece that was refused */
+    size_t held_len;
 };
 
 struct harness_counter {
@@ -207,8 +211,9 @@ struct harness {
 
     kp_server **servers;
     size_t n_servers, servers_cap;
-    char *response; /* [owned] of the last harness_get() */
-    size_t response_head;
+    char *response;                     /* [owned] of the last harness_get() */
+    size_t response_head, response_len; /* its body's */
+    bool response_whole;
     struct harness_exchange *exchanges; /* [owned] requests without an answer yet */
 
     struct harness_counter *counters;
@@ -259,6 +264,7 @@ void harness_lane_close(kp_lane *lane);
 bool harness_lane_ready(kp_lane *lane);
 bool harness_reserve(kp_node *node, size_t bytes);
 void harness_unreserve(kp_node *node, size_t bytes);
+void harness_lane_about(kp_lane *lane, const kp_lane_about *about);
 void harness_submit(kp_lane *lane, kp_batch *b, const kp_position *end, void *token);
 bool harness_lanes_tell(struct harness *h); /* calls settled() */
 bool harness_lanes_wake(struct harness *h);

@@ -282,6 +282,7 @@ void harness_lanes_fini(struct harness *h)
         free(lane->name);
         free(lane->start);
         free(lane->position);
+        free(lane->about);
         free(lane);
     }
 }
@@ -318,6 +319,22 @@ uint64_t harness_position_sub(const struct harness *h, const char *lane)
     const kp_lane *at = lane_named(h, lane);
 
     return at ? at->position_sub : 0;
+}
+
+void harness_lane_about(kp_lane *lane, const kp_lane_about *about)
+{
+    free(lane->about);
+    lane->about =
+        mem_fmt("%.*s %.*s %.*s..%.*s", (int)about->parents[0].len, about->parents[0].ptr,
+                (int)about->parents[1].len, about->parents[1].ptr, (int)about->low_hash.len,
+                about->low_hash.ptr, (int)about->high_hash.len, about->high_hash.ptr);
+}
+
+const char *harness_about(const struct harness *h, const char *lane)
+{
+    const kp_lane *at = lane_named(h, lane);
+
+    return at ? at->about : NULL;
 }
 
 bool harness_lane_is_open(const struct harness *h, const char *lane)

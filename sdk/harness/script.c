@@ -4,6 +4,7 @@
  * whose `match` is part of its line; without one it waits, and times out on the
  * fake clock as it would in the host. Answers come from the pump.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +185,8 @@ static void send_request(struct harness_request *request, kp_slab *into, size_t 
     request->into = into;
     request->into_capacity = into_capacity;
     request->max_body = max_body ? max_body : MAX_BODY;
-    harness_event_start(request->harness, &request->timeout_event, timeout_ms);
+    if (!request->piece)
+        harness_event_start(request->harness, &request->timeout_event, timeout_ms);
     match_request(request->harness, request);
 }
 
@@ -195,6 +197,8 @@ static kp_http_call *http_send(kp_node *node, const kp_http_request *r, kp_http_
 
     request->http_fn = fn;
     request->arg = arg;
+    if (r->size > offsetof(kp_http_request, piece))
+        request->piece = r->piece;
     send_request(request, r->into, r->into_capacity, r->max_body,
                  r->timeout_ms ? r->timeout_ms : HTTP_TIMEOUT_MS);
     return (kp_http_call *)(void *)request;
@@ -236,6 +240,8 @@ static kp_aws_call *aws_call(kp_node *node, const kp_aws_request *r, kp_aws_fn f
     request->aws = true;
     request->aws_fn = fn;
     request->arg = arg;
+    if (r->size > offsetof(kp_aws_request, piece))
+        request->piece = r->piece;
     if (r->target)
         put_header(request, "x-amz-target", 12, r->target, strlen(r->target));
     if (type)
@@ -262,9 +268,61 @@ static const char *aws_endpoint(kp_node *node, const char *service)
     return "http://127.0.0.1:4566";
 }
 
-const kp_http_ext harness_http_ext = {sizeof(kp_http_ext), http_send, http_cancel};
-const kp_aws_ext harness_aws_ext = {sizeof(kp_aws_ext), aws_call, aws_cancel, aws_region,
-                                    aws_endpoint};
+/* ---- answers in pieces */
+
+static bool give_piece(struct harness_request *request, const void *ptr, size_t len)
+{
+    if (request->piece(&request->harness->node, request->arg, (kp_slice){ptr, len}))
+        return true;
+    free(request->held);
+    request->held = mem_dupn(ptr, len);
+    request->held_len = len;
+    return false;
+}
+
+bool harness_piece(struct harness *h, const char *match, const void *ptr, size_t len)
+{
+    for (size_t i = h->n_requests; i--;) {
+        struct harness_request *request = h->requests[i];
+
+        if (request->ended || !request->piece || !strstr(request->line, match))
+            continue;
+        if (request->held) {
+            harness_complain("a piece was sent before the one before it was taken");
+            return false;
+        }
+        if (!give_piece(request, ptr, len))
+            return false;
+        harness_pump(h);
+        return true;
+    }
+    harness_complain("no open request with pieces has \"%s\"", match);
+    return false;
+}
+
+static void resume_request(struct harness_request *request)
+{
+    char *held = request->held;
+
+    request->held = NULL;
+    if (held)
+        (void)give_piece(request, held, request->held_len);
+    free(held);
+}
+
+static void http_resume(kp_http_call *call)
+{
+    resume_request((struct harness_request *)(void *)call);
+}
+
+static void aws_resume(kp_aws_call *call)
+{
+    resume_request((struct harness_request *)(void *)call);
+}
+
+const kp_http_ext harness_http_ext = {sizeof(kp_http_ext), http_send, http_cancel, http_resume};
+const kp_aws_ext harness_aws_ext = {sizeof(kp_aws_ext), aws_call,     aws_cancel,
+                                    aws_region,         aws_endpoint, aws_resume};
 
 /* ---- for the test */
 
@@ -387,6 +445,7 @@ void harness_script_fini(struct harness *h)
         free_headers(request->headers, request->n_headers);
         free(request->line);
         free(request->body);
+        free(request->held);
         free(request);
     }
     for (size_t i = 0; i < h->n_answers; i++) {

@@ -59,6 +59,12 @@ const kp_server_ext harness_server_ext = {
     .abort = http_server_abort,
     .stop = http_server_stop,
     .close = close_row,
+    .start = http_server_start,
+    .write = http_server_write,
+    .finish = http_server_finish,
+    .respond_file = http_server_respond_file,
+    .watch = http_server_watch,
+    .respond_cut = http_server_respond_cut,
 };
 
 uint32_t harness_port(const struct harness *h)
@@ -73,7 +79,9 @@ struct harness_exchange {
     int fd;
     char *out, *in; /* [owned] */
     size_t out_len, sent, len, cap;
-    bool closed; /* by the server: the answer is complete */
+    char *so_far; /* [owned] of the body, for the test to look at */
+    bool holds;   /* does not read */
+    bool closed;  /* by the server: nothing more will come */
 };
 
 static int connect_to(uint32_t port)
@@ -111,7 +119,7 @@ static void exchange_step(struct harness_exchange *x)
 void harness_serve_step(struct harness *h)
 {
     for (struct harness_exchange *x = h->exchanges; x; x = x->next)
-        if (!x->closed)
+        if (!x->closed && !x->holds)
             exchange_step(x);
 }
 
@@ -120,6 +128,7 @@ static void exchange_free(struct harness_exchange *x)
     close(x->fd);
     free(x->out);
     free(x->in);
+    free(x->so_far);
     free(x);
 }
 
@@ -155,48 +164,139 @@ static bool is_answered(void *arg)
     return harness_request_answered(arg);
 }
 
-/* The body of a chunked answer moves together in place. */
-static void unchunk(char *body)
+/* ---- the answer */
+
+/* The value of a header in the head [static buffer], or NULL. */
+static const char *header_of(const char *head, size_t head_len, const char *name)
 {
-    char *to = body, *from = body;
+    static char value[1000];
+    size_t name_len = strlen(name);
+    const char *line = head ? strstr(head, "\r\n") : NULL;
 
-    for (;;) {
-        size_t n = strtoul(from, &from, 16);
+    while (line && line + 2 < head + head_len && line[2] != '\r') {
+        line += 2;
+        if (!strncasecmp(line, name, name_len) && line[name_len] == ':') {
+            line += name_len + 1;
+            line += strspn(line, " \t");
+            snprintf(value, sizeof value, "%.*s", (int)strcspn(line, "\r"), line);
+            return value;
+        }
+        line = strstr(line, "\r\n");
+    }
+    return NULL;
+}
 
-        from = strstr(from, "\r\n");
-        if (!from || !n)
+/* Chunks move together in place, as far as they are there. Returns the length of the body. */
+static size_t unchunk(char *body, size_t len, bool *ret_whole)
+{
+    char *to = body, *from = body, *end = body + len, *data;
+    size_t n;
+
+    *ret_whole = false;
+    while (from < end && (data = strstr(from, "\r\n"))) {
+        n = strtoul(from, NULL, 16);
+        data += 2;
+        if (!n) {
+            *ret_whole = data + 2 <= end;
             break;
-        memmove(to, from + 2, n);
+        }
+        if (n > (size_t)(end - data))
+            n = (size_t)(end - data);
+        memmove(to, data, n);
         to += n;
-        from += 2 + n + 2;
+        from = data + n + 2;
     }
     *to = '\0';
+    return (size_t)(to - body);
+}
+
+/* Takes an answer, or what is there of it, apart; its body is then bare. NULL: no whole head. */
+static char *take_body(char *answer, size_t len, size_t *ret_len, bool *ret_whole)
+{
+    char *body = answer ? strstr(answer, "\r\n\r\n") : NULL;
+    const char *value;
+
+    *ret_len = 0;
+    *ret_whole = false;
+    if (!body)
+        return NULL;
+    body += 4;
+    *ret_len = len - (size_t)(body - answer);
+    value = header_of(answer, (size_t)(body - answer), "transfer-encoding");
+    if (value && !strcasecmp(value, "chunked")) {
+        *ret_len = unchunk(body, *ret_len, ret_whole);
+        return body;
+    }
+    value = header_of(answer, (size_t)(body - answer), "content-length");
+    *ret_whole = !value || strtoull(value, NULL, 10) == *ret_len;
+    return body;
+}
+
+const char *harness_answer_so_far(struct harness_exchange *x, size_t *ret_len)
+{
+    size_t len;
+    bool whole;
+
+    free(x->so_far);
+    x->so_far = mem_dupn(x->in ? x->in : "", x->len);
+    return take_body(x->so_far, x->len, ret_len ? ret_len : &len, &whole);
+}
+
+void harness_request_hold(struct harness_exchange *x, bool holds)
+{
+    x->holds = holds;
+    if (!holds)
+        exchange_step(x);
+}
+
+static void unlink_exchange(struct harness *h, struct harness_exchange *x)
+{
+    struct harness_exchange **link = &h->exchanges;
+
+    while (*link != x)
+        link = &(*link)->next;
+    *link = x->next;
+}
+
+void harness_request_drop(struct harness *h, struct harness_exchange *x)
+{
+    struct linger hard = {.l_onoff = 1};
+
+    setsockopt(x->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    unlink_exchange(h, x);
+    exchange_free(x);
 }
 
 int harness_request_end(struct harness *h, struct harness_exchange *x, const char **ret_body)
 {
-    struct harness_exchange **link = &h->exchanges;
-    const char *coding;
-    char *end;
-    size_t len = 0;
+    size_t len;
+    char *body;
 
+    x->holds = false;
     harness_wait(h, is_answered, x);
-    while (*link != x)
-        link = &(*link)->next;
-    *link = x->next;
+    unlink_exchange(h, x);
     free(h->response);
     h->response = x->in; /* moved */
     len = x->len;
     x->in = NULL;
     exchange_free(x);
-    end = strstr(h->response, "\r\n\r\n");
-    h->response_head = end ? (size_t)(end - h->response) + 4 : len;
-    coding = harness_response_header(h, "transfer-encoding");
-    if (coding && !strcasecmp(coding, "chunked"))
-        unchunk(h->response + h->response_head);
+    body = take_body(h->response, len, &h->response_len, &h->response_whole);
+    if (!body)
+        body = h->response + len;
+    h->response_head = (size_t)(body - h->response);
     if (ret_body)
-        *ret_body = h->response + h->response_head;
+        *ret_body = body;
     return len > 12 && !strncmp(h->response, "HTTP/1.1 ", 9) ? atoi(h->response + 9) : 0;
+}
+
+size_t harness_answer_len(const struct harness *h)
+{
+    return h->response_len;
+}
+
+bool harness_answer_is_whole(const struct harness *h)
+{
+    return h->response_whole;
 }
 
 int harness_request(struct harness *h, const char *method, const char *target, const char *headers,
@@ -214,22 +314,7 @@ int harness_get(struct harness *h, const char *method, const char *path, const c
 
 const char *harness_response_header(struct harness *h, const char *name)
 {
-    static char value[1000];
-    size_t name_len = strlen(name), len;
-    const char *line = h->response ? strstr(h->response, "\r\n") : NULL;
-
-    while (line && line + 2 < h->response + h->response_head && line[2] != '\r') {
-        line += 2;
-        if (!strncasecmp(line, name, name_len) && line[name_len] == ':') {
-            line += name_len + 1;
-            line += strspn(line, " \t");
-            len = strcspn(line, "\r");
-            snprintf(value, sizeof value, "%.*s", (int)len, line);
-            return value;
-        }
-        line = strstr(line, "\r\n");
-    }
-    return NULL;
+    return header_of(h->response, h->response_head, name);
 }
 
 void harness_serve_fini(struct harness *h)

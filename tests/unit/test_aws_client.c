@@ -147,6 +147,22 @@ TEST(errors_have_code_and_message_and_are_not_retried_without_reason)
     close_world();
 }
 
+TEST(errors_in_cbor_are_understood)
+{
+    kp_aws_request request = list_shards();
+
+    open_world();
+    world_script("/", 400, NULL,
+                 "\xbf\x66__type\x78\x19ResourceNotFoundException\x67message\x69not there\xff");
+    call(&request);
+    EQ_STR(got.error, "ResourceNotFoundException");
+    EQ_STR(got.message, "not there");
+    world_script("/", 400, NULL, "\xa1\x66__type"); /* torn: the status speaks */
+    call(&request);
+    EQ_STR(got.error, "BadRequest");
+    close_world();
+}
+
 TEST(transient_faults_are_retried_with_the_same_id_until_it_works)
 {
     kp_aws_request request = list_shards();

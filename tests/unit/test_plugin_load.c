@@ -81,13 +81,13 @@ TEST(a_plugin_of_another_abi_is_refused_with_one_clear_line)
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "
            "{&element, NULL}; static const kp_plugin me = {sizeof me, 2, 0, NAME, \"1\", \"MIT\", "
            "e}; return &me; }'",
-           "newer.so was built for kpipe ABI 2.0, this is 1.0: rebuild it");
+           "newer.so was built for kpipe ABI 2.0, this is 1.1: rebuild it");
     expect("minor",
            "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "
            "{&element, NULL}; static const kp_plugin me = {sizeof me, 1, 7, NAME, \"1\", \"MIT\", "
            "e}; return &me; }'",
-           "was built for kpipe ABI 1.7, this is 1.0: update kpipe or rebuild it");
+           "was built for kpipe ABI 1.7, this is 1.1: update kpipe or rebuild it");
 }
 
 TEST(a_description_of_another_size_is_refused)
@@ -97,7 +97,7 @@ TEST(a_description_of_another_size_is_refused)
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element small = {.size = "
            "8}; static const kp_element *const e[] = {&small, NULL}; static const kp_plugin me = "
            "{sizeof me, 1, 0, NAME, \"1\", \"MIT\", e}; return &me; }'",
-           "has an element of 8 bytes, kp_element of ABI 1.0 has ");
+           "has an element of 8 bytes, kp_element of ABI 1.1 has ");
     expect("plugin",
            "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "

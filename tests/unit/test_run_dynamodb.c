@@ -170,6 +170,45 @@ TEST(every_write_is_on_the_condition_that_nobody_else_wrote)
     close_world();
 }
 
+TEST(parents_and_hash_keys_are_written_once_as_kcl_keeps_them)
+{
+    const kp_lane_about about = {.size = sizeof about,
+                                 .parents = {{"p-1", 3}, {"p-2", 3}},
+                                 .low_hash = {"0", 1},
+                                 .high_hash = {"99", 2}};
+
+    open_loaded();
+    lease_row_about(row_of("shard-0"), &about);
+    lease_row_move(row_of("shard-0"), "200", 3, 0);
+    answer(200, "{}");
+    publish_and_wait(false);
+    YES(last_has("\":parents\":{\"SS\":[\"p-1\",\"p-2\"]}"));
+    YES(last_has("parentShardId = :parents, startingHashKey = :low, endingHashKey = :high"));
+    YES(last_has("\":high\":{\"S\":\"99\"}"));
+    lease_row_move(row_of("shard-0"), "201", 3, 0);
+    answer(200, "{}");
+    publish_and_wait(false);
+    NO(last_has("parentShardId"));
+    NO(last_has("HashKey"));
+    close_world();
+}
+
+TEST(a_lane_without_parents_has_no_empty_set)
+{
+    const kp_lane_about about = {
+        .size = sizeof about, .low_hash = {"0", 1}, .high_hash = {"99", 2}};
+
+    open_loaded();
+    lease_row_about(row_of("shard-0"), &about);
+    lease_row_move(row_of("shard-0"), "SHARD_END", 9, 0);
+    answer(200, "{}");
+    publish_and_wait(false);
+    YES(last_has("\":checkpoint\":{\"S\":\"SHARD_END\"}"));
+    YES(last_has("endingHashKey"));
+    NO(last_has("parentShardId"));
+    close_world();
+}
+
 TEST(a_write_whose_answer_was_lost_counts)
 {
     const char *me;

@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define KP_ABI_MAJOR 1 /* a change here refuses older plugins */
-#define KP_ABI_MINOR 0 /* grows when a table or struct below gets a new last row */
+#define KP_ABI_MINOR 1 /* grows when a table or struct below gets a new last row */
 
 /* ---- basic types ---------------------------------------------------------------------------- */
 
@@ -209,6 +209,13 @@ typedef struct kp_position {
     uint64_t sub;  /* sub-sequence number */
 } kp_position;
 
+/* Of a lane that is a shard: for the lease table. Slices are copied; empty ones are not known. */
+typedef struct kp_lane_about {
+    uint32_t size;
+    kp_slice parents[2];          /* shard ids */
+    kp_slice low_hash, high_hash; /* hash keys in decimal, inclusive */
+} kp_lane_about;
+
 /* What a sink learned when it delivered a record; a request/response source answers with it. */
 typedef struct kp_receipt {
     uint32_t size;
@@ -353,6 +360,12 @@ typedef struct kp_host {
 
     /* -- metrics: [worker] adds to a counter named kpipe_NAME_total of this node. */
     void (*count)(kp_node *, const char *name /* [static] */, int64_t by);
+
+    /* ---- appended in 1.1 */
+
+    /* Says where a lane comes from; kept beside its checkpoint for others who read the lease table.
+     * [worker] Before the lane's first submit. */
+    void (*lane_about)(kp_lane *, const kp_lane_about *);
 } kp_host;
 
 /* ---- what a plugin describes

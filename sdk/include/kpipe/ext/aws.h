@@ -26,6 +26,9 @@ typedef struct kp_aws_request {
     size_t max_body;    /* as in http.h */
     kp_slab *into;      /* as in http.h */
     size_t into_capacity;
+    /* ---- appended in 1.1: as in http.h; `arg` is that of call() */
+    bool (*piece)(kp_node *, void *arg, kp_slice piece);
+    bool http2;
 } kp_aws_request;
 
 typedef struct kp_aws_response {
@@ -54,6 +57,8 @@ typedef struct kp_aws_ext {
     const char *(*region)(kp_node *); /* "us-east-1" */
     const char *(*endpoint)(kp_node *,
                             const char *service); /* "http://127.0.0.1:4566" [owned by host] */
+    /* ---- appended in 1.1 */
+    void (*resume)(kp_aws_call *); /* pieces are wanted again; piece() may be called at once */
 } kp_aws_ext;
 
 #endif

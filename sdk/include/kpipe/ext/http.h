@@ -1,12 +1,13 @@
 /* http.h - extension "http/1": asynchronous HTTP client on the worker's connections. [worker]
  *
- * Connections are kept and shared by all nodes of the worker (libcurl, HTTP/1.1;
- * TLS verified against the system's store). Redirects are not followed.
+ * Connections are kept and shared by all nodes of the worker (libcurl, HTTP/1.1, and HTTP/2 where
+ * it is asked for; TLS verified against the system's store). Redirects are not followed.
  */
 #ifndef KPIPE_EXT_HTTP_H
 #define KPIPE_EXT_HTTP_H
 
 #include <kpipe/plugin.h>
+#include <stdbool.h>
 
 typedef struct kp_http_header {
     kp_slice name, value;
@@ -23,6 +24,12 @@ typedef struct kp_http_request {
     size_t max_body;      /* answer's body, bytes; 0 = 16 MiB; longer is an error */
     kp_slab *into;        /* answer's body goes here instead [borrowed until the answer] */
     size_t into_capacity; /* bytes of `into` */
+    /* ---- appended in 1.1 */
+    /* The body of a 2xx answer in pieces, as it comes; max_body and `into` are for other answers
+     * then, and timeout_ms 0 means none. False: not now, the same piece comes again after resume().
+     * `arg` is that of send(). No call of this table may be made from inside it. NULL: whole. */
+    bool (*piece)(kp_node *, void *arg, kp_slice piece);
+    bool http2; /* over HTTP/2: by ALPN, or with prior knowledge where there is no TLS */
 } kp_http_request;
 
 typedef struct kp_http_response {
@@ -46,6 +53,8 @@ typedef struct kp_http_ext {
      * returned: what cannot be sent is answered with status 0 and an error. */
     kp_http_call *(*send)(kp_node *, const kp_http_request *, kp_http_fn fn, void *arg);
     void (*cancel)(kp_http_call *); /* no answer will come */
+    /* ---- appended in 1.1 */
+    void (*resume)(kp_http_call *); /* pieces are wanted again; piece() may be called at once */
 } kp_http_ext;
 
 /* The value of a header (name in lower case), or an empty slice. */

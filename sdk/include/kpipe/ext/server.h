@@ -27,7 +27,8 @@ typedef struct kp_server_request {
     kp_slice peer;       /* "127.0.0.1:40000" */
     uint64_t connection; /* number of the connection, never used again */
     bool head_only;      /* HEAD: the answer's body is not sent */
-    /* size >= the members below: a host that has them */
+    /* appended in 1.1: there if size reaches them */
+    uint8_t reserved[7]; /* what was padding in 1.0 */
     bool is_tls;
     uint8_t http_version; /* 10, 11 or 20 */
 } kp_server_request;
@@ -47,7 +48,8 @@ typedef struct kp_server_config {
     const char *tls_cert, *tls_key; /* PEM files; NULL = plain */
     bool reuse_port;                /* every worker listens on the same port (SO_REUSEPORT) */
     /* appended in 1.1; zero is what was before */
-    bool http2;     /* h2 by ALPN, and a connection that begins with HTTP/2's preface */
+    uint8_t reserved[7]; /* what was padding in 1.0 */
+    bool http2;          /* h2 by ALPN, and a connection that begins with HTTP/2's preface */
     bool tls_sniff; /* with tls_cert: a connection whose first byte is no TLS record is plain */
 } kp_server_config;
 
@@ -57,7 +59,8 @@ typedef struct kp_server_stream {
     /* What was written has gone out to the last byte (again room). NULL: not wanted. */
     void (*drained)(kp_node *, void *arg, kp_exchange *);
     /* The peer has gone before finish(): the exchange is over, do not use it again. NULL: not
-     * wanted; what is written then goes nowhere until finish(). */
+     * wanted; what is written then goes nowhere until finish(). Neither is called inside of a
+     * row of kp_server_ext for this exchange, nor after close(). */
     void (*gone)(kp_node *, void *arg, kp_exchange *);
     void *arg;
 } kp_server_stream;
@@ -79,7 +82,7 @@ typedef struct kp_server_ext {
      * Connection are the server's. */
     void (*respond)(kp_exchange *, int status, const kp_http_header *headers, size_t n_headers,
                     kp_slice body, kp_slab *keep);
-    /* Cuts the connection without an answer (fault injection, protocol errors). */
+    /* Cuts the connection (HTTP/2: the stream) without an answer, or in its middle. */
     void (*abort)(kp_exchange *);
     /* Takes no new connections; open exchanges may still be answered. */
     void (*stop)(kp_server *);
@@ -101,7 +104,8 @@ typedef struct kp_server_ext {
     void (*respond_file)(kp_exchange *, int status, const kp_http_header *headers, size_t n_headers,
                          const kp_server_file *);
     /* `gone` is called if the peer goes before the exchange is answered: then the exchange is over,
-     * do not use it again. For answers that wait long. */
+     * do not use it again. For answers that wait long: an HTTP/1.1 peer that closes its side of
+     * the connection has gone then. */
     void (*watch)(kp_exchange *, void (*gone)(kp_node *, void *arg, kp_exchange *), void *arg);
     /* The peer's bytes of this exchange's answer are cut in the middle: the headers and half of
      * `body` are sent, then the connection (HTTP/2: the stream) is reset. For fault injection. */
