@@ -48,7 +48,8 @@ void local_answer(struct local *local, kp_exchange *x, const struct local_answer
             (kp_http_header){text_slice("Content-Type"), text_slice(answer->content_type)};
     for (size_t i = 0; i < answer->n_headers && i < LOCAL_HEADERS_MAX; i++)
         headers[n++] = answer->headers[i];
-    local->server_ext->respond(x, answer->status, headers, n, answer->body, answer->keep);
+    local_respond(local, x, answer->status,
+                  &(struct local_body){headers, n, answer->body, answer->keep});
 }
 
 void local_answer_json(struct local *local, kp_exchange *x, int status, const char *content_type,

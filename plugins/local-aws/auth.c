@@ -1,18 +1,21 @@
-/* auth.c - proving SigV4 signatures (verify_signatures), and the refusals in each protocol's form.
+/* auth.c - proving SigV4 signatures (verify_signatures): with the one long-lived key pair of the
+ * configuration, or with temporary credentials that STS gave out.
  *
- * The JSON services answer 400, S3 and the query protocol 403, each with its own names of errors.
+ * The region of a scope may be any, the service must be the one that is asked. Secrets, tokens,
+ * signatures and hashes are compared in constant time (sdk/wire/sigv4_verify.c).
  */
-#include <stdio.h>
+#include "plugins/local-aws/auth.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugins/local-aws/local.h"
-#include "sdk/wire/sigv4.h"
-#include "sdk/wire/xml.h"
+#include "plugins/local-aws/s3/v2.h"
+#include "plugins/local-aws/sts/sts.h"
 
 struct auth {
     struct kpw_sigv4_cache cache;
     struct kpw_sigv4_credentials credentials; /* [borrowed from config] */
+    struct sts_session session;               /* of the last request that was signed with one */
 };
 
 bool auth_open(struct local *local)
@@ -31,195 +34,129 @@ bool auth_open(struct local *local)
 
 void auth_close(struct local *local)
 {
-    if (local->auth)
-        kpw_sigv4_cache_fini(&local->auth->cache);
-    free(local->auth);
+    struct auth *auth = local->auth;
+
+    if (!auth)
+        return;
+    kpw_sigv4_cache_fini(&auth->cache);
+    kpw_wipe(&auth->session, sizeof auth->session);
+    free(auth);
     local->auth = NULL;
 }
 
-/* ---- refusals */
-
-struct refusal {
-    const char *json, *query, *s3; /* names of the error */
-    const char *text;
-    int s3_status;
-};
-
-static const struct refusal *refusal_of(enum kpw_sigv4_reason reason)
+/* What a signature of this key must be made with: of an unknown key the configured ones, which it
+ * will not match. */
+static struct kpw_sigv4_credentials credentials_of(struct local *local, struct auth_case *c)
 {
-    static const struct refusal
-        mismatch = {"InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch",
-                    "The request signature we calculated does not match the signature you "
-                    "provided. Check your AWS Secret Access Key and signing method. Consult the "
-                    "service documentation for details.",
-                    403},
-        missing = {"MissingAuthenticationTokenException", "MissingAuthenticationToken",
-                   "AccessDenied", "Missing Authentication Token", 403},
-        unknown = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId",
-                   "The security token included in the request is invalid.", 403},
-        skew = {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed",
-                "The difference between the request time and the current time is too large.", 403},
-        scope = {"InvalidSignatureException", "SignatureDoesNotMatch",
-                 "AuthorizationHeaderMalformed",
-                 "Credential should be scoped to a valid day, service and aws4_request.", 400},
-        unsigned_ = {"InvalidSignatureException", "SignatureDoesNotMatch", "AccessDenied",
-                     "'Host' or ':authority' and all X-Amz-* headers must be a 'SignedHeader' in "
-                     "the AWS Authorization.",
-                     403},
-        body = {"InvalidSignatureException", "SignatureDoesNotMatch", "XAmzContentSHA256Mismatch",
-                "The provided 'x-amz-content-sha256' header does not match what was computed.",
-                400},
-        malformed = {"IncompleteSignatureException", "IncompleteSignature",
-                     "AuthorizationHeaderMalformed", NULL, 400};
+    struct auth *auth = local->auth;
+    kp_slice key_id = {c->auth->key_id.ptr, c->auth->key_id.len};
 
-    switch (reason) {
-    case KPW_SIGV4_MISSING: return &missing;
-    case KPW_SIGV4_WRONG_KEY:
-    case KPW_SIGV4_WRONG_TOKEN: return &unknown;
-    case KPW_SIGV4_TOO_EARLY:
-    case KPW_SIGV4_EXPIRED: return &skew;
-    case KPW_SIGV4_WRONG_SCOPE: return &scope;
-    case KPW_SIGV4_HEADER_MISSING:
-    case KPW_SIGV4_HEADER_UNSIGNED: return &unsigned_;
-    case KPW_SIGV4_WRONG_BODY: return &body;
-    case KPW_SIGV4_WRONG_SIGNATURE: return &mismatch;
-    default: return &malformed;
-    }
+    if (kpw_slice_eq(c->auth->key_id, auth->credentials.key_id) ||
+        !sts_session_find(local, key_id, &auth->session))
+        return auth->credentials;
+    c->is_token_old = auth->session.expires_s <= c->now_s;
+    return (struct kpw_sigv4_credentials){c->auth->key_id, kpw_slice_cstr(auth->session.secret),
+                                          kpw_slice_cstr(auth->session.token)};
 }
 
-/* "Authorization header requires 'Credential' parameter. ... Authorization=..." */
-static void incomplete_text(const kp_server_request *request, enum kpw_sigv4_reason reason,
-                            struct kpw_buf *out)
+static enum kpw_sigv4_reason prove(struct auth_case *c, const struct kpw_sigv4_request *plain)
 {
-    static const char *const parts[] = {"Credential", "Signature", "SignedHeaders"};
-    kp_slice header = local_header(request, "authorization");
-
-    if (!header.len) {
-        kpw_buf_puts(out, kpw_sigv4_reason_text(reason));
-        return;
-    }
-    for (size_t i = 0; i < 3; i++) {
-        char name[20];
-        int n = snprintf(name, sizeof name, "%s=", parts[i]);
-
-        if (!memmem(header.ptr, header.len, name, (size_t)n))
-            kpw_buf_appendf(out, "Authorization header requires '%s' parameter. ", parts[i]);
-    }
-    if (!local_header(request, "x-amz-date").len && !local_header(request, "date").len)
-        kpw_buf_puts(out, "Authorization header requires existence of either a 'X-Amz-Date' or a "
-                          "'Date' header. ");
-    kpw_buf_puts(out, "Authorization=");
-    kpw_buf_append(out, header.ptr, header.len);
-}
-
-static void refuse_xml(struct local *local, kp_exchange *x, const struct local_target *target,
-                       const struct refusal *refusal, const char *text)
-{
-    bool is_s3 = target->service == LOCAL_S3;
-    struct kpw_buf body = KPW_BUF_INIT;
-    char id[KPW_UUID_SIZE];
-
-    local_request_id(local, id);
-    kpw_buf_puts(&body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    kpw_buf_puts(&body, is_s3 ? "<Error>" : "<ErrorResponse><Error><Type>Sender</Type>");
-    kpw_buf_appendf(&body, "<Code>%s</Code><Message>", is_s3 ? refusal->s3 : refusal->query);
-    kpw_xml_put_text(&body, text, strlen(text));
-    kpw_buf_puts(&body, "</Message>");
-    if (!is_s3)
-        kpw_buf_puts(&body, "</Error>");
-    kpw_buf_appendf(&body, "<RequestId>%s</RequestId>%s", id,
-                    is_s3 ? "</Error>" : "</ErrorResponse>");
-    local_answer(local, x,
-                 &(struct local_answer){.status = is_s3 ? refusal->s3_status : 403,
-                                        .content_type = is_s3 ? "application/xml" : "text/xml",
-                                        .request_id = id,
-                                        .body = {body.ptr, body.failed ? 0 : body.len}});
-    kpw_buf_fini(&body);
-}
-
-static void refuse(struct local *local, kp_exchange *x, const kp_server_request *request,
-                   const struct local_target *target, enum kpw_sigv4_reason reason)
-{
-    const struct refusal *refusal = refusal_of(reason);
-    struct kpw_buf text = KPW_BUF_INIT;
-    const char *words;
-
-    if (refusal->text)
-        kpw_buf_puts(&text, refusal->text);
-    else
-        incomplete_text(request, reason, &text);
-    words = kpw_buf_cstr(&text) ? text.ptr : "";
-    kp->log(local->node, KP_LOG_INFO, "local.refused", "reason=\"%s\"",
-            kpw_sigv4_reason_text(reason));
-    if (target->service == LOCAL_S3 || target->is_query)
-        refuse_xml(local, x, target, refusal, words);
-    else
-        local_error_json(
-            local, x,
-            &(struct local_error){
-                .status = 400,
-                .content_type = target->service == LOCAL_KINESIS ? LOCAL_JSON_11 : LOCAL_JSON_10,
-                .prefix = target->service == LOCAL_KINESIS ? NULL : "com.amazon.coral.service#",
-                .type = refusal->json,
-                .message = words});
-    kpw_buf_fini(&text);
-}
-
-/* ---- proving */
-
-static const char *service_text(enum local_service service)
-{
-    static const char *const names[] = {
-        [LOCAL_NONE] = "",   [LOCAL_KINESIS] = "kinesis", [LOCAL_DYNAMODB] = "dynamodb",
-        [LOCAL_SQS] = "sqs", [LOCAL_S3] = "s3",           [LOCAL_STS] = "sts",
+    struct local *local = c->local;
+    bool is_s3 = c->target->service == LOCAL_S3;
+    struct kpw_sigv4_credentials credentials = credentials_of(local, c);
+    struct kpw_sigv4_options options = {
+        .service = kpw_slice_cstr(local_scope(c->target->service)),
+        .now_s = c->now_s,
+        /* S3 proves bodies while it takes them in: one pass, and on the pool. */
+        .flags = is_s3 ? KPW_SIGV4_S3 | KPW_SIGV4_BODY_LATER : 0,
+        .window_s = AUTH_WINDOW_S,
     };
+    enum kpw_sigv4_reason reason =
+        kpw_sigv4_verify(&local->auth->cache, plain, c->auth, &credentials, &options);
 
-    return names[service];
+    return reason == KPW_SIGV4_OK && c->is_token_old ? KPW_SIGV4_WRONG_TOKEN : reason;
 }
 
-static enum kpw_sigv4_reason prove(struct local *local, const kp_server_request *request,
-                                   const struct local_target *target)
+static bool read_request(const kp_server_request *request, struct kpw_sigv4_header *headers,
+                         struct kpw_sigv4_request *ret)
 {
-    struct kpw_sigv4_header headers[KPW_SIGV4_MAX_HEADERS];
-    struct kpw_sigv4_request plain = {
+    *ret = (struct kpw_sigv4_request){
         .method = {request->method.ptr, request->method.len},
         .path = {request->path.ptr, request->path.len},
         .query = {request->query.ptr, request->query.len},
         .headers = headers,
         .body = {request->body.ptr, request->body.len},
     };
-    struct kpw_sigv4_options options = {
-        .service = kpw_slice_cstr(service_text(target->service)),
-        .now_s = kp->wall_ms() / 1000,
-        .flags = target->service == LOCAL_S3 ? KPW_SIGV4_S3 : 0,
-        .window_s = target->service == LOCAL_S3 ? 900 : 300,
-    };
-    struct kpw_sigv4_auth auth;
-    enum kpw_sigv4_reason reason;
-
     if (request->n_headers > KPW_SIGV4_MAX_HEADERS)
-        return KPW_SIGV4_BAD_REQUEST;
+        return false;
     for (size_t i = 0; i < request->n_headers; i++) {
         const kp_http_header *h = &request->headers[i];
 
-        headers[plain.n_headers++] =
+        headers[ret->n_headers++] =
             (struct kpw_sigv4_header){{h->name.ptr, h->name.len}, {h->value.ptr, h->value.len}};
     }
-    reason = kpw_sigv4_parse(&plain, &auth);
-    if (reason == KPW_SIGV4_OK)
-        reason = kpw_sigv4_verify(&local->auth->cache, &plain, &auth, &local->auth->credentials,
-                                  &options);
-    kpw_sigv4_auth_fini(&auth);
-    return reason;
+    return true;
+}
+
+/* What is not signed by version 4: a browser's question whether it may, asking for first
+ * credentials, and what S3 proves itself (forms, version 2). */
+static bool is_open(const kp_server_request *request, const struct local_target *target)
+{
+    return kpw_slice_is(kpw_slice(request->method.ptr, request->method.len), "OPTIONS") ||
+           sts_is_unsigned(target) || (target->service == LOCAL_S3 && s3_proves_itself(request));
 }
 
 bool auth_check(struct local *local, kp_exchange *x, const kp_server_request *request,
                 const struct local_target *target)
 {
-    enum kpw_sigv4_reason reason = prove(local, request, target);
+    struct kpw_sigv4_header headers[KPW_SIGV4_MAX_HEADERS];
+    struct kpw_sigv4_request plain;
+    struct kpw_sigv4_auth auth = {0};
+    struct auth_case c = {.local = local,
+                          .request = request,
+                          .target = target,
+                          .auth = &auth,
+                          .cache = &local->auth->cache,
+                          .now_s = local_now_ms(local) / 1000,
+                          .reason = KPW_SIGV4_BAD_REQUEST};
 
-    if (reason == KPW_SIGV4_OK)
+    if (is_open(request, target))
         return true;
-    refuse(local, x, request, target, reason);
-    return false;
+    if (read_request(request, headers, &plain))
+        c.reason = kpw_sigv4_parse(&plain, &auth);
+    if (c.reason == KPW_SIGV4_OK)
+        c.reason = prove(&c, &plain);
+    if (c.reason != KPW_SIGV4_OK)
+        auth_refuse(&c, x);
+    kpw_sigv4_auth_fini(&auth);
+    return c.reason == KPW_SIGV4_OK;
+}
+
+bool auth_chunks(struct local *local, const kp_server_request *request,
+                 struct kpw_sigv4_chunks *ret)
+{
+    struct kpw_sigv4_header headers[KPW_SIGV4_MAX_HEADERS];
+    struct kpw_sigv4_request plain;
+    struct kpw_sigv4_auth auth = {0};
+    bool ok = local->verify_signatures && read_request(request, headers, &plain) &&
+              kpw_sigv4_parse(&plain, &auth) == KPW_SIGV4_OK &&
+              kpw_sigv4_chunks_init(ret, &local->auth->cache, auth.signature);
+
+    kpw_sigv4_auth_fini(&auth);
+    return ok;
+}
+
+bool auth_secret(struct local *local, kp_slice key_id, struct kpw_sigv4_credentials *ret)
+{
+    struct auth *auth = local->auth;
+
+    *ret = auth->credentials;
+    if (kpw_slice_eq(kpw_slice(key_id.ptr, key_id.len), auth->credentials.key_id))
+        return true;
+    if (!sts_session_find(local, key_id, &auth->session))
+        return false;
+    ret->key_id = kpw_slice_cstr(auth->session.key_id);
+    ret->secret = kpw_slice_cstr(auth->session.secret);
+    ret->token = kpw_slice_cstr(auth->session.token);
+    return auth->session.expires_s > local_now_ms(local) / 1000;
 }

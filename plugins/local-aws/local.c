@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugins/local-aws/faults.h"
 #include "plugins/local-aws/sql.h"
 
 /* mkdir -p */
@@ -81,8 +82,10 @@ static bool take_lock(struct local *local, char *why, size_t cap)
 
 static bool open_database(struct local *local, char *why, size_t cap)
 {
-    static const char *const synchronous[] = {
-        "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL", "PRAGMA synchronous=OFF"};
+    /* While the schema is made, a commit need not wait for the disk: the next one that does waits
+     * for all before it. The file itself must be there first, where a power cut may come. */
+    const char *synchronous =
+        local->durability == LOCAL_FSYNC ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=OFF";
     char *path = NULL;
     bool ok;
 
@@ -92,8 +95,7 @@ static bool open_database(struct local *local, char *why, size_t cap)
          sqlite3_open_v2(path, &local->db,
                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                          NULL) == SQLITE_OK &&
-         sql_exec(local->db, "PRAGMA journal_mode=WAL") &&
-         sql_exec(local->db, synchronous[local->durability]) &&
+         sql_exec(local->db, synchronous) && sql_exec(local->db, "PRAGMA journal_mode=WAL") &&
          sql_exec(local->db, "PRAGMA foreign_keys=ON");
     if (!ok)
         snprintf(why, cap, "cannot open %s/state.db: %s", local->dir,
@@ -104,6 +106,8 @@ static bool open_database(struct local *local, char *why, size_t cap)
 
 bool local_open(struct local *local, char *why, size_t cap)
 {
+    static const char *const synchronous[] = {
+        "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL", "PRAGMA synchronous=OFF"};
     const struct local_config *config = local->config;
 
     local->dir_fd = local->lock_fd = -1;
@@ -122,12 +126,30 @@ bool local_open(struct local *local, char *why, size_t cap)
     if (!open_folder(local, why, cap) || !take_lock(local, why, cap) ||
         !open_database(local, why, cap))
         return false;
-    if (!auth_open(local)) {
+    if (!auth_open(local) || !flights_open(local) || !faults_open(local)) {
         snprintf(why, cap, "out of memory");
         return false;
     }
-    return kinesis_service_open(local, why, cap) && s3_service_open(local, why, cap) &&
-           ddb_service_open(local, why, cap) && sqs_service_open(local, why, cap);
+    if (!certificate_find(local, why, cap))
+        return false;
+    for (size_t i = LOCAL_NONE + 1; i < LOCAL_N_SERVICES; i++)
+        if (local_rows[i]->open && !local_rows[i]->open(local, why, cap))
+            return false;
+    if (sql_exec(local->db, synchronous[local->durability]))
+        return true;
+    snprintf(why, cap, "cannot open %s/state.db: %s", local->dir, sqlite3_errmsg(local->db));
+    return false;
+}
+
+void local_serve_now(struct local *local, kp_exchange *x, const kp_server_request *request,
+                     const struct local_target *target)
+{
+    const struct local_row *row = local_rows[target->service];
+
+    if (row->admit && !row->admit(local, x, request, target))
+        return;
+    if (!local->verify_signatures || auth_check(local, x, request, target))
+        row->serve(local, x, request, target);
 }
 
 static void serve(kp_node *node, void *arg, kp_exchange *x, const kp_server_request *request)
@@ -136,21 +158,29 @@ static void serve(kp_node *node, void *arg, kp_exchange *x, const kp_server_requ
     struct local_target target;
 
     (void)node;
-    local_dispatch(request, &target);
-    if (local->verify_signatures && !auth_check(local, x, request, &target))
+    if (control_is(request)) {
+        control_serve(local, x, request);
         return;
-    switch (target.service) {
-    case LOCAL_KINESIS: kinesis_service_serve(local, x, request, &target); break;
-    case LOCAL_DYNAMODB: ddb_service_serve(local, x, request, &target); break;
-    case LOCAL_SQS: sqs_service_serve(local, x, request, &target); break;
-    case LOCAL_STS: sts_serve(local, x, request, &target); break;
-    case LOCAL_S3: s3_service_serve(local, x, request, &target); break;
-    case LOCAL_NONE:
-        local_error_json(local, x,
-                         &(struct local_error){400, LOCAL_JSON_11, NULL,
-                                               "UnknownOperationException", NULL, NULL});
-        break;
     }
+    local_dispatch(request, &target);
+    if (!target.service ||
+        (target.form == LOCAL_FORM_RPC_CBOR && !local_rows[target.service]->has_rpc)) {
+        local->n_unserved++;
+        local_refuse_unknown(local, x, &target);
+        return;
+    }
+    if (local_rows[target.service]->classify)
+        local_rows[target.service]->classify(request, &target);
+    flight_begin(local, x, &target);
+    if (faults_begin(local, x, request, &target))
+        local_serve_now(local, x, request, &target);
+}
+
+/* Can only this machine reach "127.0.0.1:4566", "localhost:0", "[::1]:80"? */
+static bool is_loopback(const char *listen)
+{
+    return !strncmp(listen, "127.", 4) || !strncmp(listen, "localhost:", 10) ||
+           !strncmp(listen, "[::1]:", 6);
 }
 
 /* "127.0.0.1:0" with the port that was given. A wildcard is reached by the loopback. */
@@ -169,17 +199,30 @@ static void make_url(struct local *local)
 
 bool local_listen(struct local *local)
 {
+    const struct local_config *options = local->config;
+    bool is_here = is_loopback(options->listen);
     kp_server_config config = {
         .size = sizeof config,
-        .listen = local->config->listen,
-        .max_body = LOCAL_BODY_MAX,
+        .listen = options->listen,
+        .max_body = LOCAL_BODY_MAX + LOCAL_BODY_SLACK,
         .read_timeout_ms = 300000,
+        .tls_cert = local->tls_cert,
+        .tls_key = local->tls_key,
+        .http2 = true,
+        .tls_sniff = local->tls_cert != NULL,
     };
 
+    local->has_faults =
+        options->faults == LOCAL_FAULTS_ON || (options->faults == LOCAL_FAULTS_AUTO && is_here);
+    local->started_ms = kp->now_ms();
     local->server = local->server_ext->listen(local->node, &config, serve, local);
     if (!local->server)
         return false;
     make_url(local);
+    if (!is_here)
+        kp->log(local->node, KP_LOG_WARN, "local.open",
+                "listen=%s signatures=%s text=\"other machines can reach it\"", options->listen,
+                local->verify_signatures ? "verified" : "unchecked");
     return true;
 }
 
@@ -187,10 +230,11 @@ void local_close(struct local *local)
 {
     if (local->server)
         local->server_ext->close(local->server);
-    sqs_service_close(local);
-    ddb_service_close(local);
-    s3_service_close(local);
-    kinesis_service_close(local);
+    for (size_t i = LOCAL_N_SERVICES - 1; i > LOCAL_NONE; i--)
+        if (local_rows[i]->close)
+            local_rows[i]->close(local);
+    faults_close(local);
+    flights_close(local);
     auth_close(local);
     if (local->db)
         sqlite3_close(local->db);
@@ -198,7 +242,10 @@ void local_close(struct local *local)
         close(local->lock_fd);
     if (local->dir_fd >= 0)
         close(local->dir_fd);
+    free(local->tls_cert);
+    free(local->tls_key);
     free(local->dir);
+    local->tls_cert = local->tls_key = NULL;
     local->server = NULL;
     local->db = NULL;
     local->dir = NULL;

@@ -1,12 +1,13 @@
-/* The front end of the local AWS: which service, which signature. */
+/* The front end of the local AWS: which service, who is not here, and its life. */
 #include "plugins/local-aws/local.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "sdk/harness/harness.h"
-#include "sdk/wire/sigv4.h"
 #include "tests/kptest.h"
 
 static kp_slice slice(const char *text)
@@ -85,39 +86,100 @@ TEST(host_action_and_nothing_are_asked_last)
     EQ_INT(TARGET_OF("list-type=2", "", "host", "127.0.0.1:4566").service, LOCAL_S3);
 }
 
-/* ---- signatures */
-
-static int ask_signed(struct harness *h, const char *secret, int64_t skew_s, const char *service,
-                      const char *key_id, const char **ret)
+TEST(the_path_of_rpc_v2_cbor_names_service_and_operation)
 {
-    static const char type[] = "application/x-amz-json-1.1";
-    static const char operation[] = "Kinesis_20131202.ListStreams";
-    struct kpw_sigv4_header list[] = {{KPW_LIT("host"), KPW_LIT("127.0.0.1")},
-                                      {KPW_LIT("content-type"), kpw_slice_cstr(type)},
-                                      {KPW_LIT("x-amz-target"), kpw_slice_cstr(operation)}};
-    struct kpw_sigv4_request request = {.method = KPW_LIT("POST"),
-                                        .path = KPW_LIT("/"),
-                                        .headers = list,
-                                        .n_headers = 3,
-                                        .body = KPW_LIT("{}")};
-    struct kpw_sigv4_credentials credentials = {
-        kpw_slice_cstr(key_id), kpw_slice_cstr(secret), {NULL, 0}};
-    struct kpw_sigv4_options options = {.region = KPW_LIT("us-east-1"),
-                                        .service = kpw_slice_cstr(service),
-                                        .now_s = kp->wall_ms() / 1000 + skew_s};
-    struct kpw_sigv4_cache cache = {0};
-    struct kpw_sigv4_signed out;
-    char headers[1000];
-    int status;
+    kp_http_header list[] = {{slice("smithy-protocol"), slice("rpc-v2-cbor")}};
+    kp_server_request request = {.size = sizeof request,
+                                 .method = slice("POST"),
+                                 .path = slice("/service/GraniteServiceVersion20100801/operation/"
+                                               "PutMetricData"),
+                                 .headers = list,
+                                 .n_headers = 1};
+    struct local_target target;
 
-    REQUIRE(kpw_sigv4_sign(&cache, &request, &credentials, &options, &out) == KPW_SIGV4_OK);
-    snprintf(headers, sizeof headers,
-             "Content-Type: %s\r\nX-Amz-Target: %s\r\nX-Amz-Date: %s\r\nAuthorization: %.*s\r\n",
-             type, operation, out.date, (int)out.authorization.len, out.authorization.ptr);
-    kpw_sigv4_cache_fini(&cache);
-    status = harness_request(h, "POST", "/", headers, "{}", 2, ret);
-    return status;
+    local_dispatch(&request, &target);
+    EQ_INT(target.service, LOCAL_CLOUDWATCH);
+    EQ_INT(target.form, LOCAL_FORM_RPC_CBOR);
+    EQ_STR(target.operation, "PutMetricData");
+    request.n_headers = 0; /* an object of S3 */
+    local_dispatch(&request, &target);
+    EQ_INT(target.service, LOCAL_S3);
 }
+
+TEST(versions_and_marks_tell_the_protocols_apart)
+{
+    struct local_target t = TARGET_OF("", "Action=PutMetricData&Version=2010-08-01", "content-type",
+                                      "application/x-www-form-urlencoded");
+
+    EQ_INT(t.service, LOCAL_CLOUDWATCH);
+    EQ_INT(t.form, LOCAL_FORM_QUERY);
+    t = TARGET_OF("", "", "x-amz-target", "GraniteServiceVersion20100801.ListMetrics");
+    EQ_INT(t.service, LOCAL_CLOUDWATCH);
+    EQ_INT(t.form, LOCAL_FORM_JSON_11);
+    t = TARGET_OF("", "", "x-amz-target", "Kinesis_20131202.PutRecord", "content-type",
+                  "application/x-amz-cbor-1.1");
+    EQ_INT(t.form, LOCAL_FORM_CBOR_11);
+    t = TARGET_OF("", "", "x-amz-target", "AmazonSQS.SendMessage", "content-type",
+                  "application/x-amz-json-1.0");
+    EQ_INT(t.form, LOCAL_FORM_JSON_10);
+    EQ_INT(TARGET_OF("", "", SIGNED("monitoring")).service, LOCAL_CLOUDWATCH);
+}
+
+TEST(a_bucket_may_have_the_name_of_a_service)
+{
+    EQ_INT(TARGET_OF("", "", "host", "kinesis.s3.us-east-1.amazonaws.com").service, LOCAL_S3);
+    EQ_INT(TARGET_OF("", "", "host", "sqs.us-east-1.amazonaws.com").service, LOCAL_SQS);
+}
+
+TEST(a_host_of_another_service_is_not_taken_for_a_bucket)
+{
+    struct local_target t = TARGET_OF("", "", "host", "lambda.us-east-1.amazonaws.com:443");
+
+    EQ_INT(t.service, LOCAL_NONE);
+    EQ_STR(t.asked, "lambda");
+}
+
+TEST(an_operation_under_the_prefix_of_another_service_is_unknown)
+{
+    struct local_target t =
+        TARGET_OF("", "{}", "x-amz-target", "DynamoDB_20120810.PutRecords", SIGNED("kinesis"));
+
+    EQ_INT(t.service, LOCAL_KINESIS);
+    EQ_STR(t.operation, "");
+}
+
+TEST(the_operations_of_s3_have_their_names)
+{
+    static const char *const cases[][5] = {
+        {"GET", "/", "", "127.0.0.1:1", "ListBuckets"},
+        {"PUT", "/bucket", "", "127.0.0.1:1", "CreateBucket"},
+        {"GET", "/bucket/", "list-type=2&prefix=a", "127.0.0.1:1", "ListObjectsV2"},
+        {"GET", "/", "location", "bucket.s3.localhost", "GetBucketLocation"},
+        {"PUT", "/a/b", "", "bucket.s3.localhost", "PutObject"},
+        {"PUT", "/bucket/a", "partNumber=1&uploadId=x", "127.0.0.1:1", "UploadPart"},
+        {"GET", "/bucket/a", "tagging", "127.0.0.1:1", "GetObjectTagging"},
+        {"DELETE", "/bucket", "lifecycle=", "127.0.0.1:1", "DeleteBucketLifecycleConfiguration"},
+        {"POST", "/bucket", "delete", "127.0.0.1:1", "DeleteObjects"},
+        {"HEAD", "/bucket/a", "", "127.0.0.1:1", "HeadObject"},
+        {"PATCH", "/bucket/a", "", "127.0.0.1:1", ""},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kp_http_header host = {slice("host"), slice(cases[i][3])};
+        kp_server_request request = {.size = sizeof request,
+                                     .method = slice(cases[i][0]),
+                                     .path = slice(cases[i][1]),
+                                     .query = slice(cases[i][2]),
+                                     .headers = &host,
+                                     .n_headers = 1};
+        struct local_target target = {.service = LOCAL_S3};
+
+        local_s3.classify(&request, &target);
+        EQ_STR(target.operation, cases[i][4]);
+    }
+}
+
+/* ---- services that are not here */
 
 static struct harness *start(const char *options)
 {
@@ -127,56 +189,141 @@ static struct harness *start(const char *options)
     return h;
 }
 
-TEST(only_rightly_signed_requests_pass_when_signatures_are_verified)
+#define SIGNED_LINE(service)                                                      \
+    "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/" service \
+    "/aws4_request, SignedHeaders=host, Signature=00\r\n"
+#define SERVED "it serves Kinesis, S3, DynamoDB, SQS, STS and CloudWatch."
+
+TEST(a_service_that_is_not_here_is_named_in_the_form_of_its_protocol)
 {
-    struct harness *h = start("{ verify_signatures = true }");
+    struct harness *h = start("{}");
     const char *body;
 
-    EQ_INT(ask_signed(h, "test", 0, "kinesis", "test", &body), 200);
-    EQ_INT(ask_signed(h, "test", 299, "kinesis", "test", &body), 200);
-    EQ_INT(ask_signed(h, "guess", 0, "kinesis", "test", &body), 400);
-    YES(strstr(body, "\"InvalidSignatureException\"") != NULL);
-    YES(strstr(body, "The request signature we calculated does not match") != NULL);
-    EQ_INT(ask_signed(h, "test", 0, "kinesis", "other", &body), 400);
-    YES(strstr(body, "\"UnrecognizedClientException\"") != NULL);
-    EQ_INT(ask_signed(h, "test", -400, "kinesis", "test", &body), 400);
-    YES(strstr(body, "\"InvalidSignatureException\"") != NULL);
+    EQ_INT(harness_request(h, "POST", "/", "X-Amz-Target: Firehose_20150804.PutRecord\r\n", "{}", 2,
+                           &body),
+           400);
+    EQ_STR(body, "{\"__type\":\"UnknownOperationException\",\"message\":\"The local AWS does not "
+                 "serve \\\"Firehose\\\": " SERVED "\"}");
+    EQ_INT(
+        harness_request(h, "GET", "/2015-03-31/functions/", SIGNED_LINE("lambda"), NULL, 0, &body),
+        404);
+    EQ_STR(body, "{\"message\":\"The local AWS does not serve \\\"lambda\\\": " SERVED "\"}");
+    EQ_STR(harness_response_header(h, "x-amzn-errortype"), "UnknownOperationException");
+    EQ_INT(harness_request(
+               h, "POST", "/",
+               SIGNED_LINE("cloudformation") "Content-Type: application/x-www-form-urlencoded\r\n",
+               "Action=ListStacks&Version=2010-05-15", 36, &body),
+           400);
+    YES(strstr(body, "<Code>UnknownOperation</Code><Message>The local AWS does not serve "
+                     "&quot;cloudformation&quot;: " SERVED "</Message>") != NULL);
     harness_free(h);
 }
 
-TEST(what_is_not_signed_is_refused_in_the_form_of_its_service)
+TEST(a_service_that_has_no_rpc_answers_it_in_cbor)
 {
-    struct harness *h = start("{ verify_signatures = true }");
+    struct harness *h = start("{}");
     const char *body;
 
-    EQ_INT(harness_request(h, "POST", "/", "X-Amz-Target: Kinesis_20131202.ListStreams\r\n", "{}",
-                           2, &body),
-           400);
-    EQ_STR(body, "{\"__type\":\"MissingAuthenticationTokenException\",\"message\":\"Missing "
-                 "Authentication Token\"}");
-    EQ_INT(harness_get(h, "GET", "/bucket/key", NULL, &body), 403);
-    YES(strstr(body, "<Error><Code>AccessDenied</Code>") != NULL);
-    EQ_INT(harness_get(h, "POST", "/?Action=ListQueues", NULL, &body), 403);
-    YES(strstr(body, "<Code>MissingAuthenticationToken</Code>") != NULL);
-    EQ_INT(harness_request(h, "POST", "/",
-                           "X-Amz-Target: Kinesis_20131202.ListStreams\r\nAuthorization: "
-                           "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/kinesis/"
-                           "aws4_request\r\n",
-                           "{}", 2, &body),
-           400);
-    YES(strstr(body, "IncompleteSignatureException") != NULL);
-    YES(strstr(body, "Authorization header requires 'Signature' parameter. Authorization header "
-                     "requires 'SignedHeaders' parameter.") != NULL);
+    EQ_INT(harness_request(h, "POST", "/service/Thing_20200101/operation/Do",
+                           "smithy-protocol: rpc-v2-cbor\r\n", "", 0, &body),
+           404);
+    EQ_STR(harness_response_header(h, "smithy-protocol"), "rpc-v2-cbor");
+    EQ_STR(harness_response_header(h, "content-type"), "application/cbor");
+    YES(strstr(body, "UnknownOperationException") != NULL);
+    EQ_INT(harness_request(h, "POST", "/service/Kinesis_20131202/operation/ListStreams",
+                           "smithy-protocol: rpc-v2-cbor\r\n", "\xa0", 1, &body),
+           404);
+    YES(strstr(body, "does not speak rpc-v2-cbor for Kinesis.") != NULL);
     harness_free(h);
 }
 
-TEST(another_key_pair_may_be_configured)
+TEST(an_unknown_operation_of_a_service_is_refused_in_its_form)
 {
-    struct harness *h = start("{ verify_signatures = true, access_key = 'me' }");
+    static const struct {
+        const char *headers, *body;
+        int status;
+        const char *part;
+    } cases[] = {
+        {"Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: Kinesis_20131202.Fly\r\n", "{}",
+         400, "\"__type\":\"UnknownOperationException\""},
+        {"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: DynamoDB_20120810.Fly\r\n",
+         "{}", 400, "com.amazon.coral.service#UnknownOperationException"},
+        {"Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: AmazonSQS.Fly\r\n", "{}", 400,
+         "UnknownOperationException"},
+        {"Content-Type: application/x-www-form-urlencoded\r\n", "Action=Fly&Version=2012-11-05",
+         400, "<Code>InvalidAction</Code>"},
+        {"Content-Type: application/x-www-form-urlencoded\r\n", "Action=Fly&Version=2011-06-15",
+         400, "<Code>InvalidAction</Code>"},
+        {"Content-Type: application/x-www-form-urlencoded\r\n", "Action=Fly&Version=2010-08-01",
+         400, "<Code>InvalidAction</Code>"},
+    };
+    struct harness *h = start("{}");
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *body = "";
+
+        EQ_INT(harness_request(h, "POST", "/", cases[i].headers, cases[i].body,
+                               strlen(cases[i].body), &body),
+               cases[i].status);
+        if (!strstr(body, cases[i].part))
+            fprintf(stderr, "case %zu: %s\n", i, body);
+        YES(strstr(body, cases[i].part) != NULL);
+    }
+    harness_free(h);
+}
+
+/* ---- life */
+
+TEST(other_machines_are_let_in_with_a_warning_and_without_faults)
+{
+    struct harness *h = start("{ listen = '0.0.0.0:0' }");
     const char *body;
 
-    EQ_INT(ask_signed(h, "test", 0, "kinesis", "me", &body), 200);
-    EQ_INT(ask_signed(h, "test", 0, "kinesis", "test", &body), 400);
+    YES(strstr(harness_log(h), "warn local.open listen=0.0.0.0:0 signatures=unchecked") != NULL);
+    EQ_INT(harness_get(h, "GET", "/_kpipe/faults", NULL, &body), 403);
+    EQ_INT(harness_get(h, "GET", "/_kpipe/health", NULL, &body), 200);
+    EQ_INT(harness_get(h, "GET", "/_kpipe/state", NULL, &body),
+           200); /* the test is of this machine */
+    harness_free(h);
+    h = start("{ listen = '0.0.0.0:0', faults = 'on' }");
+    EQ_INT(harness_get(h, "GET", "/_kpipe/faults", NULL, &body), 200);
+    harness_free(h);
+    h = start("{}");
+    NO(strstr(harness_log(h), "local.open") != NULL);
+    harness_free(h);
+}
+
+TEST(a_certificate_is_made_once_and_kept)
+{
+    const char *dir = kptest_dir();
+    char options[300], path[300];
+    struct stat first, second;
+    struct harness *h;
+
+    snprintf(options, sizeof options, "{ dir = '%s', tls = true }", dir);
+    h = start(options);
+    harness_free(h);
+    snprintf(path, sizeof path, "%s/tls.key", dir);
+    REQUIRE(stat(path, &first) == 0);
+    EQ_INT(first.st_mode & 0777, 0600);
+    snprintf(path, sizeof path, "%s/tls.crt", dir);
+    REQUIRE(stat(path, &first) == 0);
+    h = start(options);
+    harness_free(h);
+    REQUIRE(stat(path, &second) == 0);
+    EQ_INT(first.st_ino, second.st_ino);
+    YES(strstr(harness_config_error("local-aws", KP_SERVICE, "{ tls_cert = '/x.pem' }"),
+               "tls_cert and tls_key go together") != NULL);
+}
+
+TEST(a_folder_belongs_to_one_process)
+{
+    struct harness *h = start("{}");
+    char options[4200], wanted[60];
+
+    snprintf(options, sizeof options, "{ dir = '%s/local' }", harness_dir(h));
+    snprintf(wanted, sizeof wanted, "is in use by process %ld", (long)getpid());
+    YES(strstr(harness_config_error("local-aws", KP_SERVICE, options), wanted) != NULL);
     harness_free(h);
 }
 

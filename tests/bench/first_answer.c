@@ -1,10 +1,11 @@
 /* first_answer.c - how long a server takes from its start to its first answer.
  *
  * Starts the command, waits for its line "ready http://ADDRESS:PORT", asks for / there, and waits
- * for the first byte of an answer. Then ends the command with SIGTERM and waits for it.
+ * for the first byte of an answer. Then ends the command with SIGTERM and waits for it. With -p the
+ * command says nothing: the port is asked until something answers.
  *
- * usage: first_answer COMMAND [ARG ...]    prints milliseconds to the line and to the answer, and
- * the kB of memory (VmRSS) the server has by then.
+ * usage: first_answer [-p PORT] COMMAND [ARG ...]    prints milliseconds to the line and to the
+ * answer, and the kB of memory (VmRSS) the server has by then.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -74,22 +75,45 @@ static long rss_kb(pid_t pid)
     return kb;
 }
 
+/* The port of the line, 0 if the command ends without one. */
+static unsigned read_line(FILE *lines)
+{
+    char line[256] = "", *colon;
+
+    if (!fgets(line, sizeof line, lines) || strncmp(line, "ready http://", 13) != 0)
+        return 0;
+    colon = strrchr(line, ':');
+    return colon ? (unsigned)atoi(colon + 1) : 0;
+}
+
+/* Asks once a millisecond, until the command has ended. */
+static int ask_until(pid_t pid, unsigned port)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+
+    while (!ask(port)) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
+    int is_silent = argc > 3 && !strcmp(argv[1], "-p"), ok = 0;
+    unsigned port = is_silent ? (unsigned)atoi(argv[2]) : 0;
     double begin = now_ms(), ready = 0, answered = 0;
     FILE *lines = NULL;
-    char line[256] = "", *colon;
-    int ok = 0;
-    pid_t pid = argc > 1 ? start(argv + 1, &lines) : -1;
+    pid_t pid = argc > 1 ? start(argv + (is_silent ? 3 : 1), &lines) : -1;
 
     if (pid < 0 || !lines)
         return 2;
-    if (fgets(line, sizeof line, lines) && !strncmp(line, "ready http://", 13) &&
-        (colon = strrchr(line, ':'))) {
-        ready = now_ms();
-        ok = ask((unsigned)atoi(colon + 1));
-        answered = now_ms();
-    }
+    if (!is_silent)
+        port = read_line(lines);
+    ready = now_ms();
+    ok = port && ask_until(pid, port);
+    answered = now_ms();
     if (ok)
         printf("%.1f %.1f %ld\n", ready - begin, answered - begin, rss_kb(pid));
     kill(pid, SIGTERM);

@@ -9,6 +9,17 @@
 #include <string.h>
 
 #include "plugins/kinesis/answer.c"
+#define read_member        read_member_cbor
+#define read_children      read_children_cbor
+#define read_record_member read_record_member_cbor
+#define read_records       read_records_cbor
+#define read_iterator      read_iterator_cbor
+#include "plugins/kinesis/answer_cbor.c"
+#undef read_member
+#undef read_children
+#undef read_record_member
+#undef read_records
+#undef read_iterator
 #include "plugins/kinesis/listing.c"
 #include "plugins/kinesis/receipt.c"
 

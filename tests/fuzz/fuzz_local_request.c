@@ -13,25 +13,17 @@
 #include "plugins/local-aws/kinesis/check.c"
 #include "plugins/local-aws/kinesis/read.c"
 #include "plugins/local-aws/kinesis/seq.c"
+#include "tests/fuzz/kinesis_members.h"
+#include "tests/fuzz/local_rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct check_member mode[] = {
-    {.name = "StreamMode", .type = CHECK_STRING, .required = true, .choices = "[A, B]"},
-    {.name = NULL}};
-static const struct check_member table[] = {
-    {.name = "Limit", .type = CHECK_INTEGER, .min = 1, .max = 10000},
-    {.name = "StreamName", .type = CHECK_STRING, .pattern = PATTERN_NAME, .min = 1, .max = 128},
-    {.name = "StreamARN", .type = CHECK_STRING, .pattern = PATTERN_ARN, .min = 1, .max = 2048},
-    {.name = "StreamId", .type = CHECK_STRING, .pattern = PATTERN_ID, .min = 1, .max = 24},
-    {.name = "Number", .type = CHECK_STRING, .pattern = PATTERN_SEQUENCE},
-    {.name = "Data", .type = CHECK_BLOB, .max = 100},
-    {.name = "Timestamp", .type = CHECK_TIME},
-    {.name = "Tags", .type = CHECK_MAP, .min = 1, .max = 3, .key_max = 5, .item_max = 4},
-    {.name = "TagKeys", .type = CHECK_STRINGS, .min = 1, .max = 5, .item_min = 1, .item_max = 9},
-    {.name = "Mode", .type = CHECK_STRUCT, .members = mode},
-    {.name = "Records", .type = CHECK_RECORDS, .min = 1, .max = 500},
-    {.name = NULL}};
+/* answer.c's way out, which nothing here takes. */
+void local_respond(struct local *local, kp_exchange *x, int status, const struct local_body *body)
+{
+    (void)local, (void)x, (void)status, (void)body;
+    abort();
+}
 
 static void read_body(struct kpw_slice body)
 {

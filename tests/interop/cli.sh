@@ -4,6 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 
 AWS=${AWS:-/usr/bin/aws}
+case $("$AWS" --version 2>&1) in
+aws-cli/1*) hello=hello ;; # takes data as it is
+*) hello=aGVsbG8= ;;
+esac
 
 # aws ARGS...: the CLI against our endpoint; errors go to $work/stderr.
 aws() {
@@ -33,7 +37,7 @@ try_kinesis() {
     is "kinesis describe-stream-summary counts the shards" \
         "$(aws kinesis describe-stream-summary --stream-name trips \
             --query StreamDescriptionSummary.OpenShardCount)" 2
-    shard=$(aws kinesis put-record --stream-name trips --partition-key 7 --data aGVsbG8= \
+    shard=$(aws kinesis put-record --stream-name trips --partition-key 7 --data "$hello" \
         --query ShardId)
     has "kinesis put-record names the shard" "$shard" shardId-
     iterator=$(aws kinesis get-shard-iterator --stream-name trips --shard-id "$shard" \

@@ -1,8 +1,9 @@
-# lib.sh - one local AWS with a folder of its own, and TAP-like results. Sourced by cli.sh and sdk.sh.
+# lib.sh - one local AWS with a folder of its own, and TAP-like results. Sourced by the scripts here.
 # shellcheck shell=sh
 # Nothing of the caller's AWS settings or home is used, and nothing but 127.0.0.1 is asked.
 
 KPIPE=${KPIPE:-build/kpipe}
+CALLER_HOME=${CALLER_HOME:-$HOME} # tests/run has another HOME; npm and Maven keep settings and downloads there
 work=$(mktemp -d "${TMPDIR:-/tmp}/kpipe-interop.XXXXXX")
 server=
 count=0
@@ -63,9 +64,10 @@ hermetic() {
     AWS_MAX_ATTEMPTS=1
     AWS_PAGER=
     NO_PROXY='*'
+    PYTHONDONTWRITEBYTECODE=1
     export HOME AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION AWS_DEFAULT_REGION \
         AWS_EC2_METADATA_DISABLED AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_MAX_ATTEMPTS \
-        AWS_PAGER NO_PROXY
+        AWS_PAGER NO_PROXY PYTHONDONTWRITEBYTECODE
     : >"$AWS_CONFIG_FILE"
     : >"$AWS_SHARED_CREDENTIALS_FILE"
 }
@@ -104,6 +106,37 @@ has() {
         result 1 "$1"
         ;;
     esac
+}
+
+# skip_rest REASON: nothing more can be tried here; tests/run prints the reason.
+skip_rest() {
+    echo "ok - ${0##*/} # SKIP $1"
+    exit 0
+}
+
+# packages_of NAME FILE...: sets $packages to where what the files ask for lies, or will.
+packages_of() {
+    name=$1
+    shift
+    packages=$(cd "$(dirname "$0")/../.." && pwd)/build/$name/$(cat "$@" | cksum | tr ' ' '-')
+}
+
+# fetch_packages CLIENT WRONG: has fetch() fill $packages unless that was done before. Without a
+# registry the rest is skipped, but not when what CLIENT says matches WRONG.
+fetch_packages() {
+    [ ! -d "$packages" ] || return 0
+    fresh=$packages.$$
+    mkdir -p "$fresh" || exit 1
+    if ! fetch "$fresh" >"$work/fetch.log" 2>&1; then
+        rm -rf "$fresh"
+        if grep -E "$2" "$work/fetch.log"; then
+            echo "not ok - $1 refuses the list of packages"
+            exit 1
+        fi
+        skip_rest "$1 could not fetch its packages: $(grep -v '^ *$' "$work/fetch.log" | head -n 1)"
+    fi
+    mv -T "$fresh" "$packages" 2>/dev/null || rm -rf "$fresh" # another run was faster
+    [ -d "$packages" ] || exit 1
 }
 
 finish() {

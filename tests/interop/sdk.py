@@ -1,4 +1,4 @@
-"""sdk.py URL first|again - asks the local AWS with boto3; prints "ok N - ..." or "not ok N - ...".
+"""sdk.py URL first|again - the local AWS with boto3, a little of each service.
 
 `first` leaves things behind; `again` looks for them after a restart.
 """
@@ -12,46 +12,7 @@ import time
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError
-
-URL = sys.argv[1]
-CONFIG = Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"})
-checks = []
-results = {"n": 0, "failed": 0}
-
-
-def client(service):
-    return boto3.client(service, endpoint_url=URL, config=CONFIG)
-
-
-def check(phase):
-    def add(fn):
-        checks.append((phase, fn))
-        return fn
-
-    return add
-
-
-def refused(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response
-    raise AssertionError("it was accepted")
-
-
-def run(fn):
-    results["n"] += 1
-    text = fn.__doc__
-    try:
-        fn()
-        print("ok %d - %s" % (results["n"], text), flush=True)
-    except Exception as error:  # a check reports whatever went wrong
-        results["failed"] += 1
-        print("not ok %d - %s" % (results["n"], text), flush=True)
-        for line in repr(error).splitlines():
-            print("# " + line, flush=True)
+from checks import CONFIG, URL, check, client, main, refused
 
 
 def read_stream(name, count):
@@ -335,14 +296,6 @@ def kept_dynamodb():
     dynamodb = client("dynamodb")
     item = dynamodb.get_item(TableName="app", Key={"leaseKey": {"S": "shardId-0"}})["Item"]
     assert item["leaseCounter"] == {"N": "1"}
-
-
-def main():
-    for phase, fn in checks:
-        if phase == sys.argv[2]:
-            run(fn)
-    print("1..%d" % results["n"], flush=True)
-    return 1 if results["failed"] else 0
 
 
 sys.exit(main())

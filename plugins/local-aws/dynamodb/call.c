@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "plugins/local-aws/dynamodb/legacy.h"
+#include "plugins/local-aws/dynamodb/life.h"
+#include "plugins/local-aws/dynamodb/rules.h"
 
 static const struct {
     const char *name;
@@ -43,6 +45,8 @@ bool dynamodb_run(struct ddb_call *call, const char *operation)
     for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
         if (strcmp(operations[i].name, operation) != 0)
             continue;
+        if (!ddb_rules_check(operation, call->in, call->err))
+            return false;
         if (!ddb_store_begin(call->store))
             return ddb_trouble(call->err);
         ok = operations[i].run(call);
@@ -72,60 +76,24 @@ bool ddb_trouble(struct ddb_error *err)
                       "unknown error, exception or failure.");
 }
 
+bool ddb_is(const json_t *request, const char *name, const char *word)
+{
+    const char *text = ddb_text(request, name);
+
+    return text && strcmp(text, word) == 0;
+}
+
 bool ddb_find_table(struct ddb_call *call, const json_t *request, struct ddb_table *ret)
 {
-    const char *name = ddb_table_name(request, call->err);
+    const char *state;
 
-    if (!name)
-        return false;
-    return ddb_store_table(call->store, call->scope, name, ret) ||
-           ddb_refuse(call->err, "ResourceNotFoundException", "Requested resource not found");
-}
-
-/* Does the list "A|B|C" hold the word? */
-static bool has_word(const char *words, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-        if (strncmp(p, word, n) == 0 && (p[n] == '|' || p[n] == '\0'))
+    if (ddb_life_find(call->store, call->scope, ddb_table_name(request), call->place.now, ret)) {
+        state = ddb_life_state(ret->schema.document);
+        if (strcmp(state, "CREATING") != 0 && strcmp(state, "DELETING") != 0)
             return true;
-    return false;
-}
-
-bool ddb_choice(const json_t *request, const char *name, const char *words, const char **ret,
-                struct ddb_error *err)
-{
-    const char *word = ddb_text(request, name);
-    char list[200];
-    size_t n = 0;
-
-    *ret = word;
-    if (!word || has_word(words, word))
-        return true;
-    for (const char *p = words; *p && n + 3 < sizeof(list); p++) {
-        list[n++] = *p == '|' ? ',' : *p;
-        if (*p == '|')
-            list[n++] = ' ';
+        ddb_table_fini(ret);
     }
-    list[n] = '\0';
-    return ddb_invalid(err,
-                       "1 validation error detected: Value '%.100s' at '%c%s' failed to satisfy "
-                       "constraint: Member must satisfy enum value set: [%s]",
-                       word, name[0] | 0x20, name + 1, list);
-}
-
-void ddb_consumed(struct ddb_call *call, const char *table, double units)
-{
-    const char *how = ddb_text(call->in, "ReturnConsumedCapacity");
-    json_t *consumed;
-
-    if (!how || (strcmp(how, "TOTAL") != 0 && strcmp(how, "INDEXES") != 0))
-        return;
-    consumed = json_pack("{s:s,s:f}", "TableName", table, "CapacityUnits", units);
-    if (strcmp(how, "INDEXES") == 0)
-        json_object_set_new(consumed, "Table", json_pack("{s:f}", "CapacityUnits", units));
-    json_object_set_new(call->out, "ConsumedCapacity", consumed);
+    return ddb_refuse(call->err, "ResourceNotFoundException", "Requested resource not found");
 }
 
 /* ---- expressions of a request ---- */
@@ -152,10 +120,27 @@ static size_t list_present(const json_t *request, const char *const *names, size
     return found;
 }
 
-/* Old and new parameters must not be mixed; placeholders need an expression. */
-static bool check_mixture(const json_t *request, struct ddb_error *err)
+/* "UpdateExpression and ConditionExpression are null": what could have used the values. */
+static void list_missing(const struct ddb_parameters *parameters, char *out, size_t size)
 {
-    char old[200], new[200];
+    const char *other = parameters->updates   ? "UpdateExpression"
+                        : parameters->queries ? "KeyConditionExpression"
+                                              : NULL;
+    const char *condition = parameters->condition;
+
+    if (parameters->queries)
+        snprintf(out, size, "%s and %s are null", condition, other);
+    else if (other)
+        snprintf(out, size, "%s and %s are null", other, condition);
+    else
+        snprintf(out, size, "%s is null", condition ? condition : "ProjectionExpression");
+}
+
+/* Old and new parameters must not be mixed; placeholders need an expression. */
+static bool check_mixture(const json_t *request, const struct ddb_parameters *parameters,
+                          struct ddb_error *err)
+{
+    char old[200], new[200], missing[100];
     size_t n_old = list_present(request, legacy_names,
                                 sizeof(legacy_names) / sizeof(legacy_names[0]), old, sizeof(old));
     size_t n_new =
@@ -172,10 +157,28 @@ static bool check_mixture(const json_t *request, struct ddb_error *err)
     if (ddb_member(request, "ExpressionAttributeNames"))
         return ddb_invalid(err, "ExpressionAttributeNames can only be specified when using "
                                 "expressions");
+    list_missing(parameters, missing, sizeof(missing));
     if (ddb_member(request, "ExpressionAttributeValues"))
-        return ddb_invalid(err, "ExpressionAttributeValues can only be specified when using "
-                                "expressions: ConditionExpression is null");
+        return ddb_invalid(err,
+                           "ExpressionAttributeValues can only be specified when using "
+                           "expressions: %s",
+                           missing);
     return true;
+}
+
+/* ConditionalOperator joins two conditions at least. */
+static bool check_operator(const json_t *request, const struct ddb_parameters *parameters,
+                           struct ddb_error *err)
+{
+    const json_t *legacy = ddb_member(request, parameters->legacy_condition);
+
+    if (!ddb_member(request, "ConditionalOperator"))
+        return true;
+    if (json_object_size(legacy) == 0)
+        return ddb_invalid(err, "ConditionalOperator cannot be used without Filter or Expected");
+    return json_object_size(legacy) > 1 ||
+           ddb_invalid(err, "ConditionalOperator can only be used when Filter or Expected has two "
+                            "or more elements");
 }
 
 /* The member of that kind, when it is there. */
@@ -221,30 +224,36 @@ static bool parse_projection(const json_t *request, struct ddb_parsed *parsed,
     return parse_text(request, DDB_PROJECTION, parsed, &parsed->projection, err);
 }
 
+static bool parse_updates(const json_t *request, struct ddb_parsed *parsed, struct ddb_error *err)
+{
+    json_t *legacy = ddb_member(request, "AttributeUpdates");
+
+    return legacy ? ddb_legacy_update(&parsed->update, legacy, err)
+                  : parse_text(request, DDB_UPDATE, parsed, &parsed->update, err);
+}
+
+static bool parse_keys(const json_t *request, struct ddb_parsed *parsed, struct ddb_error *err)
+{
+    json_t *legacy = ddb_member(request, "KeyConditions");
+
+    return legacy ? ddb_legacy_condition(&parsed->key, legacy, false, err)
+                  : parse_text(request, DDB_KEY_CONDITION, parsed, &parsed->key, err);
+}
+
 bool ddb_parse(const json_t *request, const struct ddb_parameters *parameters,
                struct ddb_parsed *parsed, struct ddb_error *err)
 {
-    json_t *updates = parameters->updates ? ddb_member(request, "AttributeUpdates") : NULL;
-    json_t *keys = parameters->queries ? ddb_member(request, "KeyConditions") : NULL;
-
     memset(parsed, 0, sizeof(*parsed));
     ddb_names_init(&parsed->names, ddb_member(request, "ExpressionAttributeNames"),
                    ddb_member(request, "ExpressionAttributeValues"));
-    if (!check_mixture(request, err) || !ddb_names_check(&parsed->names, err))
-        return false;
-    if (parameters->projects && !parse_projection(request, parsed, err))
-        return false;
-    if (updates
-            ? !ddb_legacy_update(&parsed->update, updates, err)
-            : parameters->updates && !parse_text(request, DDB_UPDATE, parsed, &parsed->update, err))
-        return false;
-    if (keys ? !ddb_legacy_condition(&parsed->key, keys, false, err)
-             : parameters->queries &&
-                   !parse_text(request, DDB_KEY_CONDITION, parsed, &parsed->key, err))
-        return false;
-    if (parameters->condition && !parse_condition(request, parameters, parsed, err))
-        return false;
-    return ddb_names_all_used(&parsed->names, err);
+    return check_mixture(request, parameters, err) &&
+           (!parameters->legacy_condition || check_operator(request, parameters, err)) &&
+           ddb_names_check(&parsed->names, err) &&
+           (!parameters->projects || parse_projection(request, parsed, err)) &&
+           (!parameters->updates || parse_updates(request, parsed, err)) &&
+           (!parameters->queries || parse_keys(request, parsed, err)) &&
+           (!parameters->condition || parse_condition(request, parameters, parsed, err)) &&
+           ddb_names_all_used(&parsed->names, err);
 }
 
 void ddb_parsed_fini(struct ddb_parsed *parsed)

@@ -15,6 +15,11 @@ struct ddb_call {
     json_t *in;  /* the request [borrowed]; its values are made canonical in place */
     json_t *out; /* the answer [owned by caller]; an empty object at first */
     struct ddb_error *err;
+    const char *endpoint; /* "127.0.0.1:4566" */
+    bool is_silent;       /* the answer has no body at all */
+    /* Shall this entry of a batch stay undone? NULL: never. */
+    bool (*skips_entry)(void *arg);
+    void *arg;
 };
 
 /* Runs an operation by its name ("GetItem"). False: call->err says why. */
@@ -29,11 +34,24 @@ const char *ddb_text(const json_t *object, const char *name);
 bool ddb_trouble(struct ddb_error *err);
 /* Finds the table of a data operation. */
 bool ddb_find_table(struct ddb_call *call, const json_t *request, struct ddb_table *ret);
-/* A member that must be one of the words ("NONE|ALL_OLD"); *ret is NULL when absent. */
-bool ddb_choice(const json_t *request, const char *name, const char *words, const char **ret,
-                struct ddb_error *err);
-/* Adds ConsumedCapacity when the request asks for it. */
-void ddb_consumed(struct ddb_call *call, const char *table, double units);
+/* Is the member that word? */
+bool ddb_is(const json_t *request, const char *name, const char *word);
+
+/* ---- capacity (capacity.c) ---- */
+
+/* What one request used of one table. */
+struct ddb_use {
+    const struct ddb_schema *schema; /* NULL: nothing was used [borrowed] */
+    double reads, writes;            /* of the table */
+    double indexes[DDB_INDEXES_MAX]; /* of its indexes, in their order */
+    bool is_transaction;             /* costs twice */
+};
+
+/* Counts a read of so many bytes, of the index when it is not NULL. */
+void ddb_use_read(struct ddb_use *use, const struct ddb_index *index, size_t bytes,
+                  bool is_consistent);
+/* [new reference] ConsumedCapacity as the request asks for it; NULL: it does not. */
+json_t *ddb_use_json(const json_t *request, const struct ddb_use *use);
 
 /* The expressions of one request, parsed. */
 struct ddb_parsed {
@@ -54,6 +72,13 @@ struct ddb_parameters {
 bool ddb_parse(const json_t *request, const struct ddb_parameters *parameters,
                struct ddb_parsed *ret, struct ddb_error *err);
 void ddb_parsed_fini(struct ddb_parsed *parsed);
+
+/* ---- batches (batch.c) ---- */
+
+/* Remembers a table and key in `seen`; false when it was there before. */
+bool ddb_first_time(json_t *seen, const struct ddb_table *table, const json_t *item);
+/* Shall the entry in hand be answered as unprocessed? Asked once per entry, in order. */
+bool ddb_skips(const struct ddb_call *call);
 
 /* ---- writes: one item, in steps, so that a transaction can do many ---- */
 
@@ -76,6 +101,12 @@ bool ddb_write_prepare(struct ddb_call *call, struct ddb_write *write, enum ddb_
 bool ddb_write_decide(struct ddb_call *call, struct ddb_write *write, struct ddb_error *err);
 bool ddb_write_apply(struct ddb_call *call, struct ddb_write *write, struct ddb_error *err);
 void ddb_write_fini(struct ddb_write *write);
+/* Counts what the write costs, indexes included. */
+void ddb_use_write(struct ddb_use *use, const struct ddb_write *write);
+/* [new reference] ItemCollectionMetrics of a table with local indexes, if asked for; or NULL. */
+json_t *ddb_write_metrics(const struct ddb_call *call, const struct ddb_write *write);
+/* Something is wrong that a transaction reports as a reason and not as an error of its own. */
+bool ddb_write_fits(const struct ddb_write *write, struct ddb_error *err);
 
 /* ---- operations ---- */
 

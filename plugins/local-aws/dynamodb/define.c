@@ -1,64 +1,22 @@
-/* define.c - CreateTable and UpdateTable: what may be a table, and its document. */
+/* define.c - CreateTable: what may be a table, and its document. */
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "plugins/local-aws/dynamodb/schema.h"
+#include "plugins/local-aws/dynamodb/define.h"
 
 #define ONE_OR_MORE "One or more parameter values were invalid: "
 
-enum { TABLE_NAME_MIN = 3, TABLE_NAME_MAX = 255 };
+enum { INCLUDED_MAX = 100, TAGS_MAX = 50 };
 
 /* ---- names ---- */
 
-static bool is_table_name(const char *name)
+const char *ddb_table_name(const json_t *request)
 {
-    size_t n = strlen(name);
+    const char *name = json_string_value(json_object_get(request, "TableName"));
+    const char *table = name && strncmp(name, "arn:", 4) == 0 ? strstr(name, ":table/") : NULL;
 
-    if (n < TABLE_NAME_MIN || n > TABLE_NAME_MAX)
-        return false;
-    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
-}
-
-static bool check_name(const char *name, const char *where, struct ddb_error *err)
-{
-    if (is_table_name(name))
-        return true;
-    return ddb_invalid(err,
-                       "1 validation error detected: Value '%.300s' at '%s' failed to satisfy "
-                       "constraint: Member must %s",
-                       name, where,
-                       strlen(name) < TABLE_NAME_MIN   ? "have length greater than or equal to 3"
-                       : strlen(name) > TABLE_NAME_MAX ? "have length less than or equal to 255"
-                                                       : "satisfy regular expression pattern: "
-                                                         "[a-zA-Z0-9_.-]+");
-}
-
-static bool is_missing(const char *where, struct ddb_error *err)
-{
-    return ddb_invalid(err,
-                       "1 validation error detected: Value null at '%s' failed to satisfy "
-                       "constraint: Member must not be null",
-                       where);
-}
-
-const char *ddb_table_name(const json_t *request, struct ddb_error *err)
-{
-    const json_t *value = json_object_get(request, "TableName");
-    const char *name = json_string_value(value), *table;
-
-    if (!value || json_is_null(value)) {
-        is_missing("tableName", err);
-        return NULL;
-    }
-    if (!name) {
-        ddb_refuse(err, "SerializationException", "Unexpected field type");
-        return NULL;
-    }
-    table = strncmp(name, "arn:", 4) == 0 ? strstr(name, ":table/") : NULL;
-    if (table)
-        name = table + strlen(":table/");
-    return check_name(name, "tableName", err) ? name : NULL;
+    return table ? table + strlen(":table/") : name ? name : "";
 }
 
 /* ---- keys ---- */
@@ -66,27 +24,6 @@ const char *ddb_table_name(const json_t *request, struct ddb_error *err)
 static const char *text_of(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
-}
-
-static bool check_definitions(const json_t *definitions, struct ddb_error *err)
-{
-    if (!json_is_array(definitions))
-        return is_missing("attributeDefinitions", err);
-    for (size_t i = 0; i < json_array_size(definitions); i++) {
-        const json_t *one = json_array_get(definitions, i);
-        const char *type = text_of(one, "AttributeType");
-
-        if (!text_of(one, "AttributeName"))
-            return is_missing("attributeDefinitions.1.member.attributeName", err);
-        if (!type || (strcmp(type, "S") != 0 && strcmp(type, "N") != 0 && strcmp(type, "B") != 0))
-            return ddb_invalid(
-                err,
-                "1 validation error detected: Value '%.40s' at 'attributeDefinitions."
-                "%zu.member.attributeType' failed to satisfy constraint: Member must "
-                "satisfy enum value set: [B, N, S]",
-                type ? type : "null", i + 1);
-    }
-    return true;
 }
 
 static bool is_defined(const json_t *definitions, const char *name)
@@ -112,58 +49,53 @@ static const char *print_names(const json_t *list, char *buf, size_t size)
 }
 
 /* One or two elements, HASH before RANGE, all defined. */
-static bool check_key_schema(const json_t *keys, const json_t *definitions, bool of_index,
-                             struct ddb_error *err)
+static bool check_key_schema(const json_t *keys, const json_t *definitions, struct ddb_error *err)
 {
-    size_t n = json_array_size(keys);
+    const char *hash = text_of(json_array_get(keys, 0), "AttributeName");
+    const char *range = text_of(json_array_get(keys, 1), "AttributeName");
     char a[300], b[300];
 
-    if (n == 0 || n > 2)
-        return n == 0 ? is_missing("keySchema", err)
-                      : ddb_invalid(err, "1 validation error detected: Value '[..]' at 'keySchema' "
-                                         "failed to satisfy constraint: Member must have length "
-                                         "less than or equal to 2");
-    for (size_t i = 0; i < n; i++) {
-        const json_t *one = json_array_get(keys, i);
-        const char *name = text_of(one, "AttributeName"), *kind = text_of(one, "KeyType");
+    for (size_t i = 0; i < json_array_size(keys); i++)
+        if (!is_defined(definitions, text_of(json_array_get(keys, i), "AttributeName")))
+            return ddb_invalid(
+                err,
+                ONE_OR_MORE "Some index key attributes are not defined in "
+                            "AttributeDefinitions. Keys: [%s], AttributeDefinitions: [%s]",
+                print_names(keys, a, sizeof(a)), print_names(definitions, b, sizeof(b)));
+    if (range && strcmp(hash, range) == 0)
+        return ddb_invalid(err, "Both the Hash Key and the Range Key element in the KeySchema have "
+                                "the same name");
+    for (size_t i = 0; i < json_array_size(keys); i++) {
         const char *want = i == 0 ? "HASH" : "RANGE";
 
-        if (!name || !kind)
-            return is_missing(name ? "keySchema.1.member.keyType"
-                                   : "keySchema.1.member."
-                                     "attributeName",
-                              err);
-        if (strcmp(kind, want) != 0)
+        if (strcmp(text_of(json_array_get(keys, i), "KeyType"), want) != 0)
             return ddb_invalid(err,
-                               ONE_OR_MORE "Invalid KeySchema: The %s KeySchemaElement is not a %s "
-                                           "key type",
+                               "Invalid KeySchema: The %s KeySchemaElement is not a %s key type",
                                i == 0 ? "first" : "second", want);
-        if (!is_defined(definitions, name))
-            return ddb_invalid(err,
-                               ONE_OR_MORE
-                               "Some %skey attributes are not defined in "
-                               "AttributeDefinitions. Keys: [%s], AttributeDefinitions: "
-                               "[%s]",
-                               of_index ? "index " : "", print_names(keys, a, sizeof(a)),
-                               print_names(definitions, b, sizeof(b)));
     }
     return true;
 }
 
 /* ---- indexes ---- */
 
+static bool is_on_demand(const json_t *request)
+{
+    const char *mode = text_of(request, "BillingMode");
+
+    return mode && strcmp(mode, "PAY_PER_REQUEST") == 0;
+}
+
 static bool check_projection(const json_t *projection, struct ddb_error *err)
 {
     const char *type = text_of(projection, "ProjectionType");
-    bool include = type && strcmp(type, "INCLUDE") == 0;
     const json_t *names = json_object_get(projection, "NonKeyAttributes");
 
-    if (!type || (!include && strcmp(type, "ALL") != 0 && strcmp(type, "KEYS_ONLY") != 0))
-        return ddb_invalid(err, ONE_OR_MORE "Unknown ProjectionType: %.60s", type ? type : "null");
-    if (include && json_array_size(names) == 0)
+    if (!type)
+        return ddb_invalid(err, ONE_OR_MORE "Unknown ProjectionType: null");
+    if (strcmp(type, "INCLUDE") == 0 && json_array_size(names) == 0)
         return ddb_invalid(err, ONE_OR_MORE "ProjectionType is INCLUDE, but NonKeyAttributes is "
                                             "not specified");
-    if (!include && json_array_size(names) > 0)
+    if (strcmp(type, "INCLUDE") != 0 && json_array_size(names) > 0)
         return ddb_invalid(err,
                            ONE_OR_MORE "ProjectionType is %s, but NonKeyAttributes is "
                                        "specified",
@@ -171,18 +103,13 @@ static bool check_projection(const json_t *projection, struct ddb_error *err)
     return true;
 }
 
-static bool check_index(const json_t *index, const json_t *definitions, struct ddb_error *err)
+bool ddb_define_index(const json_t *index, const json_t *definitions, struct ddb_error *err)
 {
-    const char *name = text_of(index, "IndexName");
-
-    if (!name)
-        return is_missing("indexName", err);
-    return check_name(name, "indexName", err) &&
-           check_key_schema(json_object_get(index, "KeySchema"), definitions, true, err) &&
+    return check_key_schema(json_object_get(index, "KeySchema"), definitions, err) &&
            check_projection(json_object_get(index, "Projection"), err);
 }
 
-static bool has_index(const json_t *list, const char *name, size_t before)
+bool ddb_define_has(const json_t *list, const char *name, size_t before)
 {
     for (size_t i = 0; i < json_array_size(list) && i < before; i++)
         if (strcmp(text_of(json_array_get(list, i), "IndexName"), name) == 0)
@@ -190,27 +117,98 @@ static bool has_index(const json_t *list, const char *name, size_t before)
     return false;
 }
 
-static bool check_indexes(const json_t *request, const char *member, size_t most,
-                          struct ddb_error *err)
+/* A local index shares the table's partition key and has a sort key of its own. */
+static bool check_local(const json_t *request, const json_t *index, struct ddb_error *err)
+{
+    const json_t *keys = json_object_get(index, "KeySchema");
+    const json_t *table_keys = json_object_get(request, "KeySchema");
+    const char *hash = text_of(json_array_get(keys, 0), "AttributeName");
+    const char *table_hash = text_of(json_array_get(table_keys, 0), "AttributeName");
+    const char *name = text_of(index, "IndexName");
+
+    if (json_array_size(table_keys) != 2)
+        return ddb_invalid(err, ONE_OR_MORE "Table KeySchema does not have a range key, which is "
+                                            "required when specifying a LocalSecondaryIndex");
+    if (json_array_size(keys) != 2)
+        return ddb_invalid(
+            err, ONE_OR_MORE "Index KeySchema does not have a range key for index: %s", name);
+    if (strcmp(hash, table_hash) != 0)
+        return ddb_invalid(err,
+                           ONE_OR_MORE "Index KeySchema does not have the same leading hash key as "
+                                       "table KeySchema for index: %s. index hash key: %s, table "
+                                       "hash key: %s",
+                           name, hash, table_hash);
+    return true;
+}
+
+/* Capacity of a global index goes with the table's billing. */
+static bool check_index_billing(const json_t *request, const json_t *index, struct ddb_error *err)
+{
+    bool given = json_is_object(json_object_get(index, "ProvisionedThroughput"));
+    bool on_demand = is_on_demand(request);
+
+    if (given && on_demand)
+        return ddb_invalid(err,
+                           ONE_OR_MORE "ProvisionedThroughput should not be specified for index: "
+                                       "%s when BillingMode is PAY_PER_REQUEST",
+                           text_of(index, "IndexName"));
+    if (!given && !on_demand)
+        return ddb_invalid(err, ONE_OR_MORE "ProvisionedThroughput must be specified for index: %s",
+                           text_of(index, "IndexName"));
+    return true;
+}
+
+static bool check_indexes(const json_t *request, const char *member, struct ddb_error *err)
 {
     const json_t *list = json_object_get(request, member);
     const json_t *definitions = json_object_get(request, "AttributeDefinitions");
+    bool is_global = member[0] == 'G';
 
-    if (list && json_array_size(list) == 0 && !json_is_null(list))
-        return ddb_invalid(err, ONE_OR_MORE "List of %ss is empty", member);
-    if (json_array_size(list) > most)
-        return ddb_invalid(err, ONE_OR_MORE "%s count exceeds the per-table limit of %zu", member,
-                           most);
+    if (json_is_array(list) && json_array_size(list) == 0)
+        return ddb_invalid(err, ONE_OR_MORE "List of %s is empty", member);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
+        const char *name = text_of(one, "IndexName");
 
-        if (!check_index(one, definitions, err))
+        if (!ddb_define_index(one, definitions, err) ||
+            (is_global ? !check_index_billing(request, one, err) : !check_local(request, one, err)))
             return false;
-        if (has_index(list, text_of(one, "IndexName"), i))
-            return ddb_invalid(err, ONE_OR_MORE "Duplicate index name: %s",
-                               text_of(one, "IndexName"));
+        if (ddb_define_has(list, name, i) ||
+            (is_global &&
+             ddb_define_has(json_object_get(request, "LocalSecondaryIndexes"), name, SIZE_MAX)))
+            return ddb_invalid(err, ONE_OR_MORE "Duplicate index name: %s", name);
     }
+    if (is_global && json_array_size(list) > DDB_GLOBAL_MAX)
+        return ddb_invalid(err,
+                           ONE_OR_MORE "GlobalSecondaryIndex count exceeds the per-table limit "
+                                       "of %d",
+                           DDB_GLOBAL_MAX);
+    if (!is_global && json_array_size(list) > DDB_LOCAL_MAX)
+        return ddb_invalid(err,
+                           ONE_OR_MORE "Number of LocalSecondaryIndexes exceeds per-table limit "
+                                       "of %d",
+                           DDB_LOCAL_MAX);
     return true;
+}
+
+/* All NonKeyAttributes of all indexes count, the same name twice. */
+static bool check_included(const json_t *request, struct ddb_error *err)
+{
+    static const char *const lists[] = {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"};
+    size_t sum = 0;
+
+    for (size_t k = 0; k < 2; k++) {
+        const json_t *list = json_object_get(request, lists[k]);
+
+        for (size_t i = 0; i < json_array_size(list); i++)
+            sum += json_array_size(json_object_get(
+                json_object_get(json_array_get(list, i), "Projection"), "NonKeyAttributes"));
+    }
+    return sum <= INCLUDED_MAX ||
+           ddb_invalid(err,
+                       ONE_OR_MORE "Total number of NonKeyAttributes projected across all indexes "
+                                   "exceeds the limit of %d",
+                       INCLUDED_MAX);
 }
 
 /* Every defined attribute must be a key of something. */
@@ -241,44 +239,35 @@ static bool check_all_used(const json_t *document, struct ddb_error *err)
 
 /* ---- throughput ---- */
 
-static bool is_on_demand(const json_t *request)
+static bool check_units(const json_t *throughput, struct ddb_error *err)
 {
-    const char *mode = text_of(request, "BillingMode");
+    static const char *const names[] = {"ReadCapacityUnits", "WriteCapacityUnits"};
 
-    return mode && strcmp(mode, "PAY_PER_REQUEST") == 0;
+    for (size_t i = 0; i < 2; i++) {
+        json_int_t n = json_integer_value(json_object_get(throughput, names[i]));
+
+        if (n > 1000000000000)
+            return ddb_invalid(err, "Given value %lld for %s is out of bounds", (long long)n,
+                               names[i]);
+    }
+    return true;
 }
 
-static bool check_billing(const json_t *request, struct ddb_error *err)
+bool ddb_define_billing(const json_t *request, bool on_demand, struct ddb_error *err)
 {
     const json_t *throughput = json_object_get(request, "ProvisionedThroughput");
-    json_int_t reads = json_integer_value(json_object_get(throughput, "ReadCapacityUnits"));
-    json_int_t writes = json_integer_value(json_object_get(throughput, "WriteCapacityUnits"));
-    const char *mode = text_of(request, "BillingMode");
 
-    if (mode && strcmp(mode, "PROVISIONED") != 0 && !is_on_demand(request))
-        return ddb_invalid(err,
-                           "1 validation error detected: Value '%.60s' at 'billingMode' failed to "
-                           "satisfy constraint: Member must satisfy enum value set: [PROVISIONED, "
-                           "PAY_PER_REQUEST]",
-                           mode);
-    if (is_on_demand(request))
+    if (on_demand)
         return !json_is_object(throughput) ||
                ddb_invalid(err, ONE_OR_MORE "Neither ReadCapacityUnits nor WriteCapacityUnits can "
                                             "be specified when BillingMode is PAY_PER_REQUEST");
     if (!json_is_object(throughput))
         return ddb_invalid(err, ONE_OR_MORE "ReadCapacityUnits and WriteCapacityUnits must both be "
                                             "specified when BillingMode is PROVISIONED");
-    if (reads >= 1 && writes >= 1)
-        return true;
-    return ddb_invalid(err,
-                       "1 validation error detected: Value '%lld' at 'provisionedThroughput.%s' "
-                       "failed to satisfy constraint: Member must have value greater than or equal "
-                       "to 1",
-                       (long long)(reads < 1 ? reads : writes),
-                       reads < 1 ? "readCapacityUnits" : "writeCapacityUnits");
+    return check_units(throughput, err);
 }
 
-static json_t *throughput_of(const json_t *given)
+json_t *ddb_define_throughput(const json_t *given)
 {
     return json_pack("{s:I,s:I,s:i}", "ReadCapacityUnits",
                      json_integer_value(json_object_get(given, "ReadCapacityUnits")),
@@ -287,16 +276,55 @@ static json_t *throughput_of(const json_t *given)
                      "NumberOfDecreasesToday", 0);
 }
 
-static void set_billing(json_t *document, const json_t *request, const struct ddb_place *place)
+void ddb_define_set_billing(json_t *document, const json_t *request, const struct ddb_place *place)
 {
+    bool was = json_object_get(document, "BillingModeSummary") != NULL;
+    const char *at = "LastUpdateToPayPerRequestDateTime";
+
     json_object_set_new(document, "ProvisionedThroughput",
-                        throughput_of(json_object_get(request, "ProvisionedThroughput")));
+                        ddb_define_throughput(json_object_get(request, "ProvisionedThroughput")));
     if (is_on_demand(request))
-        json_object_set_new(document, "BillingModeSummary",
-                            json_pack("{s:s,s:f}", "BillingMode", "PAY_PER_REQUEST",
-                                      "LastUpdateToPayPerRequestDateTime", place->now));
-    else
-        json_object_del(document, "BillingModeSummary");
+        json_object_set_new(
+            document, "BillingModeSummary",
+            json_pack("{s:s,s:f}", "BillingMode", "PAY_PER_REQUEST", at, place->now));
+    else if (was)
+        json_object_set_new(json_object_get(document, "BillingModeSummary"), "BillingMode",
+                            json_string("PROVISIONED"));
+}
+
+/* What a table has beside keys and capacity; UpdateTable gives it too. */
+void ddb_define_extras(json_t *document, const json_t *request, const struct ddb_place *place)
+{
+    json_t *stream = json_object_get(request, "StreamSpecification");
+    const json_t *sse = json_object_get(request, "SSESpecification");
+    const char *class = text_of(request, "TableClass");
+    char label[40];
+
+    if (json_is_true(json_object_get(stream, "StreamEnabled"))) {
+        snprintf(label, sizeof(label), "%.3f", place->now);
+        json_object_set(document, "StreamSpecification", stream);
+        json_object_set_new(document, "LatestStreamLabel", json_string(label));
+        json_object_set_new(document, "LatestStreamArn",
+                            json_sprintf("%s/stream/%s", text_of(document, "TableArn"), label));
+    } else if (json_is_object(stream)) {
+        json_object_del(document, "StreamSpecification");
+    }
+    if (json_is_true(json_object_get(sse, "Enabled")))
+        json_object_set_new(
+            document, "SSEDescription",
+            json_pack("{s:s,s:s,s:o}", "Status", "ENABLED", "SSEType", "KMS", "KMSMasterKeyArn",
+                      json_sprintf("arn:aws:kms:%s:%s:key/%s", place->region, place->account,
+                                   text_of(sse, "KMSMasterKeyId") ? text_of(sse, "KMSMasterKeyId")
+                                                                  : "alias/aws/dynamodb")));
+    else if (json_is_object(sse))
+        json_object_del(document, "SSEDescription");
+    if (class)
+        json_object_set_new(
+            document, "TableClassSummary",
+            json_pack("{s:s,s:f}", "TableClass", class, "LastUpdateDateTime", place->now));
+    if (json_is_boolean(json_object_get(request, "DeletionProtectionEnabled")))
+        json_object_set(document, "DeletionProtectionEnabled",
+                        json_object_get(request, "DeletionProtectionEnabled"));
 }
 
 /* ---- documents ---- */
@@ -318,8 +346,8 @@ static json_t *uuid(void)
 }
 
 /* The request's description of an index, with the number its rows are stored under. */
-static json_t *index_document(json_t *document, const json_t *given, bool is_global,
-                              const struct ddb_place *place)
+json_t *ddb_define_document(json_t *document, const json_t *given, bool is_global,
+                            const struct ddb_place *place)
 {
     json_int_t id = json_integer_value(json_object_get(document, "kpipe:next"));
     const char *name = text_of(given, "IndexName");
@@ -330,7 +358,7 @@ static json_t *index_document(json_t *document, const json_t *given, bool is_glo
 
     if (is_global)
         json_object_set_new(out, "ProvisionedThroughput",
-                            throughput_of(json_object_get(given, "ProvisionedThroughput")));
+                            ddb_define_throughput(json_object_get(given, "ProvisionedThroughput")));
     json_object_set_new(document, "kpipe:next", json_integer(id + 1));
     return out;
 }
@@ -342,8 +370,8 @@ static void add_indexes(json_t *document, const json_t *request, const char *mem
     json_t *list = json_array();
 
     for (size_t i = 0; i < json_array_size(given); i++)
-        json_array_append_new(list,
-                              index_document(document, json_array_get(given, i), is_global, place));
+        json_array_append_new(
+            list, ddb_define_document(document, json_array_get(given, i), is_global, place));
     if (json_array_size(list) > 0)
         json_object_set(document, member, list);
     json_decref(list);
@@ -358,180 +386,40 @@ static json_t *make_document(const json_t *request, const char *name, const stru
                   json_object_get(request, "KeySchema"), "CreationDateTime", place->now, "TableArn",
                   arn_of(place, name, NULL), "TableId", uuid(), "kpipe:next", 1);
 
-    set_billing(document, request, place);
+    ddb_define_set_billing(document, request, place);
     add_indexes(document, request, "GlobalSecondaryIndexes", true, place);
     add_indexes(document, request, "LocalSecondaryIndexes", false, place);
-    json_object_set_new(
-        document, "DeletionProtectionEnabled",
-        json_boolean(json_is_true(json_object_get(request, "DeletionProtectionEnabled"))));
+    json_object_set_new(document, "DeletionProtectionEnabled", json_false());
+    ddb_define_extras(document, request, place);
     if (json_array_size(tags) > 0)
         json_object_set(document, "kpipe:tags", tags);
     return document;
+}
+
+static bool check_number_of_keys(const json_t *request, struct ddb_error *err)
+{
+    if (json_array_size(json_object_get(request, "KeySchema")) <=
+        json_array_size(json_object_get(request, "AttributeDefinitions")))
+        return true;
+    return ddb_invalid(err, "Invalid KeySchema: Some index key attribute have no definition");
 }
 
 json_t *ddb_schema_create(const json_t *request, const struct ddb_place *place,
                           struct ddb_error *err)
 {
     const json_t *definitions = json_object_get(request, "AttributeDefinitions");
-    const char *name = ddb_table_name(request, err);
 
-    if (!name || !check_definitions(definitions, err) || !check_billing(request, err) ||
-        !check_key_schema(json_object_get(request, "KeySchema"), definitions, false, err) ||
-        !check_indexes(request, "GlobalSecondaryIndexes", DDB_GLOBAL_MAX, err) ||
-        !check_indexes(request, "LocalSecondaryIndexes", DDB_LOCAL_MAX, err) ||
-        !check_all_used(request, err))
+    if (!ddb_define_billing(request, is_on_demand(request), err) ||
+        !check_number_of_keys(request, err) ||
+        !check_key_schema(json_object_get(request, "KeySchema"), definitions, err) ||
+        !check_indexes(request, "LocalSecondaryIndexes", err) ||
+        !check_indexes(request, "GlobalSecondaryIndexes", err) || !check_all_used(request, err) ||
+        !check_included(request, err))
         return NULL;
-    return make_document(request, name, place);
-}
-
-/* ---- UpdateTable ---- */
-
-struct change {
-    json_t *document;
-    const json_t *request;
-    const struct ddb_place *place;
-    const char *new_index;
-    int64_t old_index;
-    struct ddb_error *err;
-};
-
-static bool create_index(struct change *c, const json_t *given)
-{
-    json_t *list = json_object_get(c->document, "GlobalSecondaryIndexes");
-
-    if (!check_index(given, json_object_get(c->document, "AttributeDefinitions"), c->err))
-        return false;
-    if (has_index(list, text_of(given, "IndexName"), SIZE_MAX))
-        return ddb_invalid(c->err, "Attempting to create an index which already exists");
-    if (json_array_size(list) >= DDB_GLOBAL_MAX)
-        return ddb_refuse(c->err, "LimitExceededException",
-                          "Subscriber limit exceeded: GlobalSecondaryIndex count exceeds the "
-                          "per-table limit of 20");
-    if (!list) {
-        list = json_array();
-        json_object_set_new(c->document, "GlobalSecondaryIndexes", list);
-    }
-    json_array_append_new(list, index_document(c->document, given, true, c->place));
-    c->new_index = text_of(given, "IndexName");
-    return true;
-}
-
-/* Where in `list` the index is that `given` names. */
-static bool find_index(struct change *c, const json_t *list, const json_t *given, size_t *ret)
-{
-    const char *name = text_of(given, "IndexName");
-
-    for (size_t i = 0; name && i < json_array_size(list); i++) {
-        if (strcmp(text_of(json_array_get(list, i), "IndexName"), name) == 0) {
-            *ret = i;
-            return true;
-        }
-    }
-    return ddb_refuse(c->err, "ResourceNotFoundException",
-                      "Requested resource not found: Index: %.255s not found",
-                      name ? name : "null");
-}
-
-static bool delete_index(struct change *c, const json_t *given)
-{
-    json_t *list = json_object_get(c->document, "GlobalSecondaryIndexes");
-    size_t i;
-
-    if (!find_index(c, list, given, &i))
-        return false;
-    c->old_index = json_integer_value(json_object_get(json_array_get(list, i), "kpipe:id"));
-    json_array_remove(list, i);
-    if (json_array_size(list) == 0)
-        json_object_del(c->document, "GlobalSecondaryIndexes");
-    return true;
-}
-
-static bool update_index(struct change *c, const json_t *given)
-{
-    json_t *list = json_object_get(c->document, "GlobalSecondaryIndexes");
-    size_t i;
-
-    if (!find_index(c, list, given, &i))
-        return false;
-    json_object_set_new(json_array_get(list, i), "ProvisionedThroughput",
-                        throughput_of(json_object_get(given, "ProvisionedThroughput")));
-    return true;
-}
-
-static bool change_indexes(struct change *c)
-{
-    const json_t *list = json_object_get(c->request, "GlobalSecondaryIndexUpdates");
-    int structural = 0;
-
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *one = json_array_get(list, i);
-        const json_t *create = json_object_get(one, "Create");
-        const json_t *delete = json_object_get(one, "Delete");
-        bool ok;
-
-        structural += json_is_object(create) || json_is_object(delete);
-        if (structural > 1)
-            return ddb_refuse(c->err, "LimitExceededException",
-                              "Subscriber limit exceeded: Only 1 online index can be created or "
-                              "deleted simultaneously per table");
-        if (json_is_object(create))
-            ok = create_index(c, create);
-        else if (json_is_object(delete))
-            ok = delete_index(c, delete);
-        else
-            ok = update_index(c, json_object_get(one, "Update"));
-        if (!ok)
-            return false;
-    }
-    return true;
-}
-
-/* Attributes of a new index are given with it; those already known stay. */
-static bool merge_definitions(struct change *c)
-{
-    const json_t *given = json_object_get(c->request, "AttributeDefinitions");
-    json_t *known = json_object_get(c->document, "AttributeDefinitions");
-
-    if (!given || json_is_null(given))
-        return true;
-    if (!check_definitions(given, c->err))
-        return false;
-    for (size_t i = 0; i < json_array_size(given); i++) {
-        json_t *one = json_array_get(given, i);
-
-        if (!is_defined(known, text_of(one, "AttributeName")))
-            json_array_append(known, one);
-    }
-    return true;
-}
-
-static bool change_billing(struct change *c)
-{
-    const json_t *mode = json_object_get(c->request, "BillingMode");
-    const json_t *throughput = json_object_get(c->request, "ProvisionedThroughput");
-
-    if (!json_is_string(mode) && !json_is_object(throughput))
-        return true;
-    if (!check_billing(c->request, c->err))
-        return false;
-    set_billing(c->document, c->request, c->place);
-    return true;
-}
-
-json_t *ddb_schema_update(const struct ddb_schema *schema, const json_t *request,
-                          const struct ddb_place *place, struct ddb_index_change *ret,
-                          struct ddb_error *err)
-{
-    struct change c = {json_deep_copy(schema->document), request, place, NULL, 0, err};
-    json_t *protection = json_object_get(request, "DeletionProtectionEnabled");
-
-    *ret = (struct ddb_index_change){NULL, 0};
-    if (!merge_definitions(&c) || !change_billing(&c) || !change_indexes(&c)) {
-        json_decref(c.document);
+    if (json_array_size(json_object_get(request, "Tags")) > TAGS_MAX) {
+        ddb_invalid(err, "One or more parameter values were invalid: Too many tags: %d is the most",
+                    TAGS_MAX);
         return NULL;
     }
-    if (json_is_boolean(protection))
-        json_object_set(c.document, "DeletionProtectionEnabled", protection);
-    *ret = (struct ddb_index_change){c.new_index, c.old_index};
-    return c.document;
+    return make_document(request, ddb_table_name(request), place);
 }

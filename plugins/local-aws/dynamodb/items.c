@@ -10,48 +10,25 @@
 
 enum { ITEM_MAX = 400 * 1024 };
 
-static double read_units(size_t bytes, bool consistent)
-{
-    double units = (double)((bytes + 4095) / 4096);
-
-    return (units < 1 ? 1 : units) * (consistent ? 1 : 0.5);
-}
-
-static double write_units(size_t bytes)
-{
-    double units = (double)((bytes + 1023) / 1024);
-
-    return units < 1 ? 1 : units;
-}
-
-static bool missing(const char *where, struct ddb_error *err)
-{
-    return ddb_invalid(err,
-                       "1 validation error detected: Value null at '%s' failed to satisfy "
-                       "constraint: Member must not be null",
-                       where);
-}
-
 bool ddb_get_item(struct ddb_call *call)
 {
     static const struct ddb_parameters parameters = {.projects = true};
     struct ddb_table table = {0};
+    struct ddb_use use = {.schema = &table.schema};
     struct ddb_parsed parsed = {0};
-    json_t *key = ddb_member(call->in, "Key"), *item = NULL;
+    json_t *key = ddb_member(call->in, "Key"), *item = NULL, *consumed;
     bool ok = false;
 
-    if (!key) {
-        missing("key", call->err);
-        goto out;
-    }
     if (!ddb_item_check(key, call->err) || !ddb_parse(call->in, &parameters, &parsed, call->err) ||
         !ddb_find_table(call, call->in, &table) ||
         !ddb_schema_is_key(&table.schema, key, call->err))
         goto out;
     item = ddb_store_get(call->store, &table, key);
-    ddb_consumed(call, table.schema.name,
-                 read_units(item ? ddb_item_size(item) : 0,
-                            json_is_true(json_object_get(call->in, "ConsistentRead"))));
+    ddb_use_read(&use, NULL, item ? ddb_item_size(item) : 0,
+                 json_is_true(json_object_get(call->in, "ConsistentRead")));
+    consumed = ddb_use_json(call->in, &use);
+    if (consumed)
+        json_object_set_new(call->out, "ConsumedCapacity", consumed);
     if (item)
         json_object_set_new(call->out, "Item",
                             parsed.has_projection ? ddb_project(item, parsed.projection.paths,
@@ -96,23 +73,23 @@ bool ddb_write_prepare(struct ddb_call *call, struct ddb_write *write, enum ddb_
     write->kind = kind;
     write->request = request;
     write->key = key;
-    if (!key)
-        return missing(kind == DDB_WRITE_PUT ? "item" : "key", err);
-    if (!ddb_item_check(key, err) ||
-        !ddb_parse(request, kind == DDB_WRITE_UPDATE ? &update : &plain, &write->parsed, err) ||
-        !ddb_find_table(call, request, &write->table))
-        return false;
-    if (kind == DDB_WRITE_PUT)
-        return ddb_schema_fits(&write->table.schema, key, err);
-    return ddb_schema_is_key(&write->table.schema, key, err) && check_update_keys(write, err);
+    return ddb_item_check(key, err) &&
+           ddb_parse(request, kind == DDB_WRITE_UPDATE ? &update : &plain, &write->parsed, err) &&
+           ddb_find_table(call, request, &write->table);
+}
+
+bool ddb_write_fits(const struct ddb_write *write, struct ddb_error *err)
+{
+    if (write->kind == DDB_WRITE_PUT)
+        return ddb_schema_fits(&write->table.schema, write->key, err);
+    return ddb_schema_is_key(&write->table.schema, write->key, err) &&
+           check_update_keys(write, err);
 }
 
 static bool condition_failed(const struct ddb_write *write, struct ddb_error *err)
 {
-    const char *wanted = ddb_text(write->request, "ReturnValuesOnConditionCheckFailure");
-
     ddb_refuse(err, "ConditionalCheckFailedException", "The conditional request failed");
-    if (wanted && strcmp(wanted, "ALL_OLD") == 0 && write->old) {
+    if (ddb_is(write->request, "ReturnValuesOnConditionCheckFailure", "ALL_OLD") && write->old) {
         json_decref(err->item);
         err->item = json_incref(write->old);
     }
@@ -132,6 +109,22 @@ static bool makes_no_item(const struct ddb_write *write)
     return true;
 }
 
+/* An update that spoils the key of an index has other words for it. */
+static bool check_updated(const struct ddb_write *write, struct ddb_error *err)
+{
+    if (ddb_schema_fits(&write->table.schema, write->item, err))
+        return true;
+    if (write->parsed.update.legacy)
+        return false;
+    if (strstr(err->text, "Type mismatch for Index Key"))
+        return ddb_invalid(err, "The update expression attempted to update the secondary index key "
+                                "to unsupported type");
+    if (strstr(err->text, "has exceeded the"))
+        return ddb_invalid(err, "The update expression attempted to update the secondary index key "
+                                "beyond allowed size limits");
+    return false;
+}
+
 static bool compute_update(struct ddb_write *write, struct ddb_error *err)
 {
     json_t *before;
@@ -141,7 +134,7 @@ static bool compute_update(struct ddb_write *write, struct ddb_error *err)
     before = write->old ? json_incref(write->old) : json_copy((json_t *)write->key);
     write->item = ddb_update_apply(&write->parsed.update, before, err);
     json_decref(before);
-    return write->item && ddb_schema_fits(&write->table.schema, write->item, err);
+    return write->item && check_updated(write, err);
 }
 
 bool ddb_write_decide(struct ddb_call *call, struct ddb_write *write, struct ddb_error *err)
@@ -209,29 +202,49 @@ static void return_values(struct ddb_call *call, const struct ddb_write *write, 
     json_decref(attributes);
 }
 
+json_t *ddb_write_metrics(const struct ddb_call *call, const struct ddb_write *write)
+{
+    const struct ddb_schema *schema = &write->table.schema;
+    const json_t *item = write->item ? write->item : write->old;
+    bool has_local = false;
+
+    for (size_t i = 0; i < schema->n_indexes; i++)
+        has_local = has_local || !schema->indexes[i].is_global;
+    if (!has_local || !item || !ddb_is(call->in, "ReturnItemCollectionMetrics", "SIZE"))
+        return NULL;
+    return json_pack("{s:{s:O},s:[i,i]}", "ItemCollectionKey", schema->keys.hash,
+                     json_object_get(item, schema->keys.hash), "SizeEstimateRangeGB", 0, 1);
+}
+
+static void answer_write(struct ddb_call *call, const struct ddb_write *write, const char *which)
+{
+    struct ddb_use use = {0};
+    json_t *consumed, *metrics = ddb_write_metrics(call, write);
+
+    return_values(call, write, which);
+    ddb_use_write(&use, write);
+    consumed = ddb_use_json(call->in, &use);
+    if (consumed)
+        json_object_set_new(call->out, "ConsumedCapacity", consumed);
+    if (metrics)
+        json_object_set_new(call->out, "ItemCollectionMetrics", metrics);
+}
+
 static bool write_one(struct ddb_call *call, enum ddb_write_kind kind)
 {
     struct ddb_write write = {0};
-    const char *which;
-    size_t old_size, size;
-    bool ok = false;
+    const char *which = ddb_text(call->in, "ReturnValues");
+    bool ok;
 
-    if (!ddb_choice(call->in, "ReturnValues", "NONE|ALL_OLD|UPDATED_OLD|ALL_NEW|UPDATED_NEW",
-                    &which, call->err))
-        return false;
     if (!which)
         which = "NONE";
     if (kind != DDB_WRITE_UPDATE && strcmp(which, "NONE") != 0 && strcmp(which, "ALL_OLD") != 0)
         return ddb_invalid(call->err, "ReturnValues can only be ALL_OLD or NONE");
-    if (!ddb_write_prepare(call, &write, kind, call->in, call->err) ||
-        !ddb_write_decide(call, &write, call->err) || !ddb_write_apply(call, &write, call->err))
-        goto out;
-    return_values(call, &write, which);
-    old_size = write.old ? ddb_item_size(write.old) : 0;
-    size = write.item ? ddb_item_size(write.item) : 0;
-    ddb_consumed(call, write.table.schema.name, write_units(old_size > size ? old_size : size));
-    ok = true;
-out:
+    ok = ddb_write_prepare(call, &write, kind, call->in, call->err) &&
+         ddb_write_fits(&write, call->err) && ddb_write_decide(call, &write, call->err) &&
+         ddb_write_apply(call, &write, call->err);
+    if (ok)
+        answer_write(call, &write, which);
     ddb_write_fini(&write);
     return ok;
 }

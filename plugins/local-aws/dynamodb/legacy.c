@@ -364,6 +364,9 @@ bool ddb_legacy_projection(struct ddb_expression *ex, json_t *names, struct ddb_
 
         if (!name)
             return ddb_refuse(err, "SerializationException", "Unexpected field type");
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(json_string_value(json_array_get(names, k)), name) == 0)
+                return ddb_invalid(err, ONE_OR_MORE "Duplicate value in attribute name: %s", name);
         if (!path_of(&b, name, &ex->paths[ex->n_paths++]))
             return false;
     }

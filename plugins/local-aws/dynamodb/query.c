@@ -4,7 +4,7 @@
 #include "plugins/local-aws/dynamodb/eval.h"
 #include "plugins/local-aws/dynamodb/call.h"
 
-enum { PAGE_BYTES = 1024 * 1024, CONDITIONS_MAX = 2, SEGMENTS_MAX = 1000000 };
+enum { PAGE_BYTES = 1024 * 1024, CONDITIONS_MAX = 2 };
 
 struct read {
     struct ddb_call *call;
@@ -20,6 +20,7 @@ struct read {
     json_t *items;    /* [owned] */
     size_t count, scanned, bytes;
     json_t *last; /* LastEvaluatedKey [owned], or NULL */
+    struct ddb_use use;
 };
 
 static void read_fini(struct read *r)
@@ -40,6 +41,7 @@ static const struct ddb_keys *keys_of(const struct read *r)
 struct conditions {
     const struct ddb_node *all[CONDITIONS_MAX];
     size_t n;
+    bool is_legacy; /* KeyConditions */
     struct ddb_error *err;
 };
 
@@ -58,6 +60,9 @@ static bool collect(struct conditions *c, const struct ddb_node *node)
                 return false;
         return true;
     }
+    if (!is_key_operator(node->op) && c->is_legacy)
+        return ddb_invalid(c->err,
+                           "Attempted conditional constraint is not an indexable operation");
     if (!is_key_operator(node->op))
         return ddb_invalid(c->err, "Invalid operator used in KeyConditionExpression: %s",
                            ddb_op_name(node->op));
@@ -111,12 +116,13 @@ static void set_bounds(struct read *r)
         break;
     default: r->walk.low = range->args[1]->value; break; /* > >= begins_with */
     }
+    r->walk.is_prefix = range->op == DDB_OP_BEGINS_WITH;
 }
 
 static bool read_key_condition(struct read *r)
 {
     const struct ddb_keys *keys = keys_of(r);
-    struct conditions c = {{NULL}, 0, r->call->err};
+    struct conditions c = {{NULL}, 0, r->parsed.key.legacy, r->call->err};
     const struct ddb_node *hash;
 
     if (!r->parsed.key.condition)
@@ -130,7 +136,7 @@ static bool read_key_condition(struct read *r)
     if (!hash)
         return ddb_invalid(c.err, "Query condition missed key schema element: %s", keys->hash);
     if (c.n == CONDITIONS_MAX && !r->range) {
-        bool twice = find_condition(&(struct conditions){{c.all[1]}, 1, NULL}, keys->hash) &&
+        bool twice = find_condition(&(struct conditions){{c.all[1]}, 1, false, NULL}, keys->hash) &&
                      c.all[0] == hash;
 
         return twice ? ddb_invalid(c.err, "KeyConditionExpressions must only contain one condition "
@@ -183,28 +189,68 @@ static bool read_index(struct read *r)
     if (!r->index)
         return ddb_invalid(r->call->err, "The table does not have the specified index: %.255s",
                            name);
+    if (!r->index->is_ready)
+        return ddb_invalid(r->call->err, "Cannot read from backfilling global secondary index: %s",
+                           name);
     if (r->index->is_global && json_is_true(json_object_get(r->call->in, "ConsistentRead")))
         return ddb_invalid(r->call->err,
                            "Consistent reads are not supported on global secondary indexes");
     return true;
 }
 
+/* Is the attribute one that the index shows? */
+static bool is_shown(const struct read *r, const char *name)
+{
+    const struct ddb_keys *table = &r->table.schema.keys, *keys = &r->index->keys;
+    const char *const all[] = {table->hash, table->range, keys->hash, keys->range};
+
+    for (size_t i = 0; i < 4; i++)
+        if (all[i] && strcmp(all[i], name) == 0)
+            return true;
+    for (size_t i = 0; i < json_array_size(r->index->include); i++)
+        if (strcmp(json_string_value(json_array_get(r->index->include, i)), name) == 0)
+            return true;
+    return strcmp(r->index->projection, "ALL") == 0;
+}
+
+/* What an index does not show is fetched for a local one, and refused for a global one. */
+static bool read_projection(struct read *r)
+{
+    const struct ddb_expression *projection = &r->parsed.projection;
+    char path[300];
+
+    for (size_t i = 0; r->index && i < projection->n_paths; i++) {
+        if (is_shown(r, projection->paths[i].steps[0].name))
+            continue;
+        if (!r->index->is_global)
+            r->whole_items = true;
+        else
+            return ddb_invalid(r->call->err,
+                               "One or more parameter values were invalid: Global secondary index "
+                               "%s does not project %s",
+                               r->index->name,
+                               ddb_path_print(&projection->paths[i], path, sizeof(path)));
+    }
+    return true;
+}
+
 static bool read_select(struct read *r)
 {
-    const char *select;
+    const char *select = ddb_text(r->call->in, "Select");
+    const char *how = r->parsed.projection.legacy ? "AttributesToGet" : "ProjectionExpression";
     struct ddb_error *err = r->call->err;
 
-    if (!ddb_choice(r->call->in, "Select",
-                    "SPECIFIC_ATTRIBUTES|COUNT|ALL_ATTRIBUTES|ALL_PROJECTED_ATTRIBUTES", &select,
-                    err))
-        return false;
     if (!select)
-        return true;
+        return read_projection(r);
     r->count_only = strcmp(select, "COUNT") == 0;
-    if (strcmp(select, "SPECIFIC_ATTRIBUTES") != 0 && r->parsed.has_projection)
-        return ddb_invalid(err, "Cannot specify the %s when choosing to get %s",
-                           r->parsed.projection.legacy ? "AttributesToGet" : "ProjectionExpression",
-                           select);
+    if (strcmp(select, "SPECIFIC_ATTRIBUTES") == 0)
+        return r->parsed.has_projection
+                   ? read_projection(r)
+                   : ddb_invalid(err, "Must specify the AttributesToGet or ProjectionExpression "
+                                      "when choosing to get SPECIFIC_ATTRIBUTES");
+    if (r->parsed.has_projection)
+        return ddb_invalid(err, "Cannot specify the %s when choosing to get %s", how,
+                           r->count_only ? "only the Count" : select);
     if (strcmp(select, "ALL_PROJECTED_ATTRIBUTES") == 0 && !r->index)
         return ddb_invalid(err,
                            "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES "
@@ -222,23 +268,11 @@ static bool read_select(struct read *r)
     return true;
 }
 
-static bool read_limit(struct read *r)
+static void read_limit(struct read *r)
 {
     const json_t *limit = ddb_member(r->call->in, "Limit");
 
-    r->limit = SIZE_MAX;
-    if (!limit)
-        return true;
-    if (!json_is_integer(limit))
-        return ddb_refuse(r->call->err, "SerializationException",
-                          "STRING_VALUE cannot be converted to Integer");
-    if (json_integer_value(limit) < 1)
-        return ddb_invalid(r->call->err,
-                           "1 validation error detected: Value '%lld' at 'limit' failed to satisfy "
-                           "constraint: Member must have value greater than or equal to 1",
-                           (long long)json_integer_value(limit));
-    r->limit = (size_t)json_integer_value(limit);
-    return true;
+    r->limit = limit ? (size_t)json_integer_value(limit) : SIZE_MAX;
 }
 
 static bool has_typed(const json_t *key, const char *name, enum ddb_type type)
@@ -260,6 +294,22 @@ static bool is_start_key(const struct read *r, const json_t *key)
     return ok;
 }
 
+/* A scan goes on in the segment it began in. */
+static bool check_segment_of(const struct read *r, const json_t *start)
+{
+    uint32_t hash;
+
+    if (r->is_query || !ddb_store_hash(json_object_get(start, keys_of(r)->hash), &hash) ||
+        (hash >= r->walk.first_hash && hash <= r->walk.last_hash))
+        return true;
+    return ddb_invalid(
+        r->call->err,
+        "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use "
+        "ExclusiveStartKey with correct Segment. TotalSegments: %lld Segment: %lld",
+        (long long)json_integer_value(ddb_member(r->call->in, "TotalSegments")),
+        (long long)json_integer_value(ddb_member(r->call->in, "Segment")));
+}
+
 static bool read_start(struct read *r)
 {
     json_t *start = ddb_member(r->call->in, "ExclusiveStartKey");
@@ -275,6 +325,10 @@ static bool read_start(struct read *r)
     if (r->walk.hash && !ddb_equal(r->walk.hash, json_object_get(start, keys_of(r)->hash)))
         return ddb_invalid(err, "The provided starting key is outside query boundaries based on "
                                 "provided conditions");
+    if (r->range && !ddb_holds(r->range, start))
+        return ddb_invalid(err, "The provided starting key does not match the range key predicate");
+    if (!check_segment_of(r, start))
+        return false;
     r->walk.after = start;
     return true;
 }
@@ -296,15 +350,6 @@ static bool read_segment(struct read *r)
         return ddb_invalid(err,
                            "The TotalSegments parameter is required but was not present in the "
                            "request when Segment parameter is present");
-    if (t < 1 || t > SEGMENTS_MAX || s < 0)
-        return ddb_invalid(err,
-                           "1 validation error detected: Value '%lld' at '%s' failed to satisfy "
-                           "constraint: Member must have value %s than or equal to %d",
-                           s < 0 ? s : t, s < 0 ? "segment" : "totalSegments",
-                           t > SEGMENTS_MAX ? "less" : "greater",
-                           s < 0              ? 0
-                           : t > SEGMENTS_MAX ? SEGMENTS_MAX
-                                              : 1);
     if (s >= t)
         return ddb_invalid(err,
                            "The Segment parameter is zero-based and must be less than parameter "
@@ -331,11 +376,12 @@ static void keep_item(struct read *r, json_t *item)
 }
 
 /* One item as the index shows it, through the filter. */
-static void take_item(struct read *r, json_t *item)
+static void take_item(struct read *r, json_t *item, size_t size)
 {
     json_t *seen = r->index && !r->whole_items ? ddb_index_project(&r->table.schema, r->index, item)
                                                : json_incref(item);
 
+    r->bytes += seen == item ? size : ddb_item_size(seen);
     if (ddb_holds(r->parsed.condition.condition, seen))
         keep_item(r, seen);
     json_decref(seen);
@@ -357,8 +403,7 @@ static bool read_page(struct read *r)
         /* The bounds of the walk are included; the condition may be stricter. */
         if (!r->range || ddb_holds(r->range, item)) {
             r->scanned++;
-            r->bytes += size;
-            take_item(r, item);
+            take_item(r, item, size);
             if (r->scanned >= r->limit || r->bytes >= PAGE_BYTES)
                 r->last = ddb_schema_key_of(&r->table.schema, r->index, item);
         }
@@ -371,8 +416,7 @@ static bool read_page(struct read *r)
 
 static void answer(struct read *r)
 {
-    json_t *out = r->call->out;
-    double units = (double)((r->bytes + 4095) / 4096);
+    json_t *out = r->call->out, *consumed;
 
     if (!r->count_only)
         json_object_set(out, "Items", r->items);
@@ -380,9 +424,12 @@ static void answer(struct read *r)
     json_object_set_new(out, "ScannedCount", json_integer((json_int_t)r->scanned));
     if (r->last)
         json_object_set(out, "LastEvaluatedKey", r->last);
-    if (!json_is_true(json_object_get(r->call->in, "ConsistentRead")))
-        units /= 2;
-    ddb_consumed(r->call, r->table.schema.name, units < 0.5 ? 0.5 : units);
+    r->use.schema = &r->table.schema;
+    ddb_use_read(&r->use, r->index, r->bytes,
+                 json_is_true(json_object_get(r->call->in, "ConsistentRead")));
+    consumed = ddb_use_json(r->call->in, &r->use);
+    if (consumed)
+        json_object_set_new(out, "ConsumedCapacity", consumed);
 }
 
 static bool prepare(struct read *r)
@@ -397,9 +444,9 @@ static bool prepare(struct read *r)
     const char *key;
 
     if (!ddb_parse(call->in, r->is_query ? &query : &scan, &r->parsed, call->err) ||
-        !read_limit(r) || (!r->is_query && !read_segment(r)) ||
-        !ddb_find_table(call, call->in, &r->table) || !read_index(r) || !read_select(r) ||
-        (r->is_query && !read_key_condition(r)) || !read_start(r))
+        (!r->is_query && !read_segment(r)) || !ddb_find_table(call, call->in, &r->table) ||
+        !read_index(r) || !read_select(r) || (r->is_query && !read_key_condition(r)) ||
+        !read_start(r))
         return false;
     key = r->is_query ? key_in_filter(r->parsed.condition.condition, keys_of(r)) : NULL;
     if (key)
@@ -414,7 +461,10 @@ static bool prepare(struct read *r)
 static bool run(struct ddb_call *call, bool is_query)
 {
     struct read r = {.call = call, .is_query = is_query};
-    bool ok = prepare(&r) && read_page(&r);
+    bool ok;
+
+    read_limit(&r);
+    ok = prepare(&r) && read_page(&r);
 
     if (ok)
         answer(&r);

@@ -1,6 +1,8 @@
 /* schema.c - tables and indexes as data: reading documents, matching items. */
 #include "plugins/local-aws/dynamodb/schema.h"
 
+#include "plugins/local-aws/dynamodb/life.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,13 +44,17 @@ static void read_indexes(struct ddb_schema *schema, const char *member, bool is_
     for (size_t i = 0; i < json_array_size(list) && schema->n_indexes < DDB_INDEXES_MAX; i++) {
         const json_t *one = json_array_get(list, i);
         const json_t *projection = json_object_get(one, "Projection");
-        struct ddb_index *index = &schema->indexes[schema->n_indexes++];
+        struct ddb_index *index;
 
+        if (strcmp(ddb_life_state(one), "DELETING") == 0)
+            continue; /* as good as gone */
+        index = &schema->indexes[schema->n_indexes++];
         index->name = json_string_value(json_object_get(one, "IndexName"));
         index->keys = read_keys(json_object_get(one, "KeySchema"), definitions);
         index->projection = json_string_value(json_object_get(projection, "ProjectionType"));
         index->include = json_object_get(projection, "NonKeyAttributes");
         index->is_global = is_global;
+        index->is_ready = strcmp(ddb_life_state(one), "CREATING") != 0;
         index->id = json_integer_value(json_object_get(one, "kpipe:id"));
     }
 }
@@ -70,38 +76,55 @@ void ddb_schema_fini(struct ddb_schema *schema)
     memset(schema, 0, sizeof(*schema));
 }
 
-static void finish_indexes(json_t *list, const char *status)
+static void drop_private(json_t *object)
 {
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *one = json_array_get(list, i);
-
-        json_object_del(one, "kpipe:id");
-        json_object_set_new(one, "IndexSizeBytes", json_integer(0));
-        json_object_set_new(one, "ItemCount", json_integer(0));
-        if (status)
-            json_object_set_new(one, "IndexStatus", json_string(status));
-    }
-}
-
-json_t *ddb_schema_describe(const struct ddb_schema *schema, const char *status, int64_t items,
-                            int64_t bytes)
-{
-    json_t *out = json_deep_copy(schema->document);
-    bool is_new = strcmp(status, "CREATING") == 0;
     const char *name;
     json_t *value;
     void *next;
 
-    json_object_foreach_safe(out, next, name, value)
+    json_object_foreach_safe(object, next, name, value)
     {
         if (strncmp(name, "kpipe:", 6) == 0) /* only this program reads them */
-            json_object_del(out, name);
+            json_object_del(object, name);
     }
-    finish_indexes(json_object_get(out, "GlobalSecondaryIndexes"), is_new ? "CREATING" : "ACTIVE");
-    finish_indexes(json_object_get(out, "LocalSecondaryIndexes"), NULL);
-    json_object_set_new(out, "TableStatus", json_string(status));
-    json_object_set_new(out, "ItemCount", json_integer(items));
-    json_object_set_new(out, "TableSizeBytes", json_integer(bytes));
+}
+
+static void describe_index(const struct ddb_schema *schema, json_t *index, bool is_global,
+                           const struct ddb_extent *indexes)
+{
+    const char *name = json_string_value(json_object_get(index, "IndexName"));
+    const struct ddb_index *found = ddb_schema_index(schema, name);
+    struct ddb_extent extent = found ? indexes[found - schema->indexes] : (struct ddb_extent){0, 0};
+
+    json_object_set_new(index, "IndexSizeBytes", json_integer(extent.bytes));
+    json_object_set_new(index, "ItemCount", json_integer(extent.items));
+    if (is_global) {
+        const char *state = ddb_life_state(index);
+        bool table_is_new = strcmp(ddb_life_state(schema->document), "CREATING") == 0;
+
+        if (strcmp(state, "CREATING") == 0)
+            json_object_set_new(index, "Backfilling", json_true());
+        json_object_set_new(index, "IndexStatus", json_string(table_is_new ? "CREATING" : state));
+    }
+    drop_private(index);
+}
+
+json_t *ddb_schema_describe(const struct ddb_schema *schema, const struct ddb_extent *table,
+                            const struct ddb_extent *indexes)
+{
+    static const char *const lists[] = {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"};
+    json_t *out = json_deep_copy(schema->document);
+
+    for (size_t k = 0; k < 2; k++) {
+        json_t *list = json_object_get(out, lists[k]);
+
+        for (size_t i = 0; i < json_array_size(list); i++)
+            describe_index(schema, json_array_get(list, i), k == 0, indexes);
+    }
+    json_object_set_new(out, "TableStatus", json_string(ddb_life_state(out)));
+    json_object_set_new(out, "ItemCount", json_integer(table->items));
+    json_object_set_new(out, "TableSizeBytes", json_integer(table->bytes));
+    drop_private(out);
     return out;
 }
 

@@ -28,7 +28,8 @@ struct ddb_index {
     const char *projection; /* "ALL", "KEYS_ONLY", "INCLUDE" */
     const json_t *include;  /* names of INCLUDE; may be NULL */
     bool is_global;
-    int64_t id; /* of the document's "kpipe:id"; never used again in this table */
+    bool is_ready; /* false: it is being filled, and cannot be read yet */
+    int64_t id;    /* of the document's "kpipe:id"; never used again in this table */
 };
 
 struct ddb_schema {
@@ -42,16 +43,17 @@ struct ddb_schema {
 /* Where tables live, for their ARNs. */
 struct ddb_place {
     const char *region, *account;
-    double now; /* seconds */
+    double now;        /* seconds */
+    double transition; /* how long tables are not ACTIVE after a change; seconds */
 };
 
-/* The bare table name a request's TableName (or ARN) means [borrowed]; NULL with err. */
-const char *ddb_table_name(const json_t *request, struct ddb_error *err);
+/* The bare table name a request's TableName (or ARN) means [borrowed]; "" when it has none. */
+const char *ddb_table_name(const json_t *request);
 
 /* Verifies CreateTable and makes the document of the table. [new reference] */
 json_t *ddb_schema_create(const json_t *request, const struct ddb_place *place,
                           struct ddb_error *err);
-/* What an UpdateTable leaves to do. */
+/* What an UpdateTable leaves to do. Indexes in the document are marked with their state. */
 struct ddb_index_change {
     const char *new_index; /* name of an index to fill [borrowed from request], or NULL */
     int64_t old_index;     /* id of an index that went, or 0 */
@@ -65,9 +67,14 @@ json_t *ddb_schema_update(const struct ddb_schema *schema, const json_t *request
 /* [consumes document] Reads a document made by the functions above. */
 void ddb_schema_open(struct ddb_schema *schema, json_t *document);
 void ddb_schema_fini(struct ddb_schema *schema);
-/* [new reference] What DescribeTable says. `index_items`: count per index in order, may be NULL. */
-json_t *ddb_schema_describe(const struct ddb_schema *schema, const char *status, int64_t items,
-                            int64_t bytes);
+/* How much a table or index holds. */
+struct ddb_extent {
+    int64_t items, bytes;
+};
+/* [new reference] A table's document as DescribeTable says it. `indexes`: of each index of the
+ * schema, in its order. */
+json_t *ddb_schema_describe(const struct ddb_schema *schema, const struct ddb_extent *table,
+                            const struct ddb_extent *indexes);
 
 const struct ddb_index *ddb_schema_index(const struct ddb_schema *schema, const char *name);
 

@@ -23,7 +23,15 @@ enum slot {
     ENTRY_PUT,
     ENTRY_DELETE,
     INDEX_DROP,
+    INDEX_COUNT,
+    TOKEN_GET,
+    TOKEN_PUT,
+    TOKEN_EXPIRE,
+    TABLE_EXPIRING,
+    SLOTS
 };
+
+_Static_assert((int)SLOTS <= (int)DDB_STATEMENTS, "every statement has a slot");
 
 static const char schema_text[] =
     "CREATE TABLE IF NOT EXISTS ddb_table(id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT "
@@ -36,7 +44,10 @@ static const char schema_text[] =
     "CREATE TABLE IF NOT EXISTS ddb_entry(tbl INTEGER NOT NULL, idx INTEGER NOT NULL,"
     " hc INTEGER NOT NULL, hk BLOB NOT NULL, rk BLOB NOT NULL, phc INTEGER NOT NULL,"
     " phk BLOB NOT NULL, prk BLOB NOT NULL, PRIMARY KEY(tbl, idx, hc, hk, rk, phc, phk, prk))"
-    " WITHOUT ROWID;";
+    " WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS ddb_token(scope TEXT NOT NULL, token TEXT NOT NULL,"
+    " digest TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY(scope, token)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS ddb_token_until ON ddb_token(until);";
 
 bool ddb_store_open(struct ddb_store *store, sqlite3 *db)
 {
@@ -153,18 +164,78 @@ json_t *ddb_store_list(struct ddb_store *store, const char *scope, const char *a
     return list;
 }
 
-void ddb_store_count(struct ddb_store *store, int64_t id, int64_t *items, int64_t *bytes)
+struct ddb_extent ddb_store_count(struct ddb_store *store, const struct ddb_table *table,
+                                  const struct ddb_index *index)
 {
-    sqlite3_stmt *st = use(store, TABLE_COUNT,
-                           "SELECT count(*), coalesce(sum(size), 0) FROM ddb_item WHERE tbl = ?");
+    sqlite3_stmt *st =
+        index ? use(store, INDEX_COUNT,
+                    "SELECT count(*), coalesce(sum(i.size), 0) FROM ddb_entry e JOIN ddb_item i ON"
+                    " i.tbl = e.tbl AND i.hc = e.phc AND i.hk = e.phk AND i.rk = e.prk"
+                    " WHERE e.tbl = ? AND e.idx = ?")
+              : use(store, TABLE_COUNT,
+                    "SELECT count(*), coalesce(sum(size), 0) FROM ddb_item WHERE tbl = ?");
+    struct ddb_extent ret = {0, 0};
 
-    *items = *bytes = 0;
-    sql_bind_int(st, 1, id);
+    sql_bind_int(st, 1, table->id);
+    if (index)
+        sql_bind_int(st, 2, index->id);
     if (!sql_row(st))
-        return;
-    *items = sqlite3_column_int64(st, 0);
-    *bytes = sqlite3_column_int64(st, 1);
+        return ret;
+    ret = (struct ddb_extent){sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1)};
     sqlite3_reset(st);
+    return ret;
+}
+
+json_t *ddb_store_expiring(struct ddb_store *store, const char *scope)
+{
+    sqlite3_stmt *st = use(store, TABLE_EXPIRING,
+                           "SELECT name FROM ddb_table WHERE scope = ? AND"
+                           " document LIKE '%\"kpipe:ttl\":%' ORDER BY name");
+    json_t *list = json_array();
+
+    sql_bind_text(st, 1, scope);
+    while (sql_row(st))
+        json_array_append_new(list, json_string(sql_text(st, 0)));
+    return list;
+}
+
+/* ---- tokens ---- */
+
+int ddb_store_token(struct ddb_store *store, const char *scope, const char *token,
+                    const char *digest, double now)
+{
+    sqlite3_stmt *st = use(store, TOKEN_GET,
+                           "SELECT digest FROM ddb_token WHERE scope = ? AND token = ?"
+                           " AND until > ?");
+    int ret;
+
+    sql_bind_text(st, 1, scope);
+    sql_bind_text(st, 2, token);
+    if (st)
+        sqlite3_bind_double(st, 3, now);
+    if (!sql_row(st))
+        return 0;
+    ret = strcmp(sql_text(st, 0), digest) == 0 ? 1 : -1;
+    sqlite3_reset(st);
+    return ret;
+}
+
+bool ddb_store_add_token(struct ddb_store *store, const char *scope, const char *token,
+                         const char *digest, double until)
+{
+    sqlite3_stmt *old = use(store, TOKEN_EXPIRE, "DELETE FROM ddb_token WHERE until <= ?");
+    sqlite3_stmt *st = use(store, TOKEN_PUT,
+                           "INSERT OR REPLACE INTO ddb_token(scope, token, digest, until)"
+                           " VALUES(?, ?, ?, ?)");
+
+    if (!old || !st)
+        return false;
+    sqlite3_bind_double(old, 1, until - DDB_TOKEN_SECONDS);
+    sql_bind_text(st, 1, scope);
+    sql_bind_text(st, 2, token);
+    sql_bind_text(st, 3, digest);
+    sqlite3_bind_double(st, 4, until);
+    return sql_run(old) && sql_run(st);
 }
 
 /* ---- keys ---- */
@@ -178,6 +249,17 @@ struct place {
 static uint32_t hash_of(const struct ddb_bytes *bytes)
 {
     return (uint32_t)crc32_z(crc32(0, NULL, 0), bytes->at, bytes->len);
+}
+
+bool ddb_store_hash(const json_t *value, uint32_t *ret)
+{
+    struct ddb_bytes bytes;
+
+    if (!ddb_key_bytes(value, &bytes))
+        return false;
+    *ret = hash_of(&bytes);
+    free(bytes.at);
+    return true;
 }
 
 static void place_fini(struct place *place)
@@ -380,7 +462,11 @@ static void walk_text(const struct ddb_walk *walk, char *out, size_t size)
              walk->index ? "i" : "e", walk->index ? "i" : "e",
              walk->index ? index_from : table_from,
              walk->hash ? " AND e.hc = ?3 AND e.hk = ?4" : " AND e.hc BETWEEN ?3 AND ?4",
-             walk->low ? " AND e.rk >= ?5" : "", walk->high ? " AND e.rk <= ?6" : "", after, order);
+             walk->low ? " AND e.rk >= ?5" : "",
+             walk->is_prefix ? " AND (?6 IS NULL OR e.rk < ?6)"
+             : walk->high    ? " AND e.rk <= ?6"
+                             : "",
+             after, order);
 }
 
 /* Bound bytes must outlive the calls of step: SQLite takes copies here. */
@@ -392,6 +478,24 @@ static bool bind_value(sqlite3_stmt *st, int at, const json_t *value)
         return false;
     sqlite3_bind_blob64(st, at, bytes.len ? (const void *)bytes.at : "", bytes.len,
                         SQLITE_TRANSIENT);
+    free(bytes.at);
+    return true;
+}
+
+/* The first bytes that come after all that begin with the value; NULL is bound when there are
+ * none. */
+static bool bind_behind(sqlite3_stmt *st, int at, const json_t *value)
+{
+    struct ddb_bytes bytes;
+
+    if (!ddb_key_bytes(value, &bytes))
+        return false;
+    while (bytes.len > 0 && bytes.at[bytes.len - 1] == 0xFF)
+        bytes.len--;
+    if (bytes.len > 0) {
+        bytes.at[bytes.len - 1]++;
+        sqlite3_bind_blob64(st, at, bytes.at, bytes.len, SQLITE_TRANSIENT);
+    }
     free(bytes.at);
     return true;
 }
@@ -435,6 +539,7 @@ static bool bind_walk(sqlite3_stmt *st, const struct ddb_walk *walk)
     sql_bind_int(st, 1, walk->table->id);
     sql_bind_int(st, 2, walk->index ? walk->index->id : 0);
     if (!bind_hash(st, walk) || (walk->low && !bind_value(st, 5, walk->low)) ||
+        (walk->is_prefix && !bind_behind(st, 6, walk->low)) ||
         (walk->high && !bind_value(st, 6, walk->high)))
         return false;
     if (!walk->after)

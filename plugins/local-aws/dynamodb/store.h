@@ -16,7 +16,7 @@
 
 #include "plugins/local-aws/dynamodb/schema.h"
 
-enum { DDB_STATEMENTS = 16 };
+enum { DDB_STATEMENTS = 24 };
 
 struct ddb_store {
     sqlite3 *db;                      /* [borrowed] */
@@ -46,7 +46,9 @@ bool ddb_store_change_table(struct ddb_store *store, int64_t id, const json_t *d
 bool ddb_store_drop_table(struct ddb_store *store, int64_t id);
 /* [new reference] Up to `limit` names behind `after`. */
 json_t *ddb_store_list(struct ddb_store *store, const char *scope, const char *after, int limit);
-void ddb_store_count(struct ddb_store *store, int64_t id, int64_t *items, int64_t *bytes);
+/* Of the table, or of one index when it is not NULL. */
+struct ddb_extent ddb_store_count(struct ddb_store *store, const struct ddb_table *table,
+                                  const struct ddb_index *index);
 
 /* [new reference] The item of a key (or of an item with that key), or NULL: there is none. */
 json_t *ddb_store_get(struct ddb_store *store, const struct ddb_table *table, const json_t *key);
@@ -58,6 +60,24 @@ bool ddb_store_fill_index(struct ddb_store *store, const struct ddb_table *table
                           const struct ddb_index *index);
 bool ddb_store_drop_index(struct ddb_store *store, int64_t table, int64_t index);
 
+/* ---- transactions that were done: by scope and ClientRequestToken ---- */
+
+enum { DDB_TOKEN_SECONDS = 600 }; /* how long a token is remembered */
+
+/* 1: the same was done before; 0: it was not; -1: the token was used for something else. */
+int ddb_store_token(struct ddb_store *store, const char *scope, const char *token,
+                    const char *digest, double now);
+bool ddb_store_add_token(struct ddb_store *store, const char *scope, const char *token,
+                         const char *digest, double until);
+
+/* ---- expiry: tables with a time to live ---- */
+
+/* [new reference] Names of the tables of all scopes whose time to live is on. */
+json_t *ddb_store_expiring(struct ddb_store *store, const char *scope);
+
+/* Where a partition key places rows: 0 .. UINT32_MAX, what segments of a scan divide. */
+bool ddb_store_hash(const json_t *value, uint32_t *ret);
+
 /* ---- walking ---- */
 
 struct ddb_walk {
@@ -65,6 +85,7 @@ struct ddb_walk {
     const struct ddb_index *index; /* NULL: the table itself */
     const json_t *hash;            /* value of the partition key; NULL: all (a scan) */
     const json_t *low, *high;      /* bounds of the sort key, both included; NULL: open */
+    bool is_prefix;                /* `low` is what the sort key begins with */
     bool backward;
     uint32_t first_hash, last_hash; /* of a scan: the segment */
     const json_t *after;            /* start key: the rows behind it; NULL: from the start */

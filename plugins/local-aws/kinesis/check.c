@@ -18,6 +18,9 @@ static const char *const patterns[] = {
     [PATTERN_ID] = "[a-z0-9]{20}-[a-z0-9]{3}",
     [PATTERN_SEQUENCE] = "0|([1-9]\\d{0,128})",
     [PATTERN_HASH] = "0|([1-9]\\d{0,38})",
+    [PATTERN_RESOURCE] = "arn:aws.*:kinesis:.*:\\d{12}:.*stream/\\S+",
+    [PATTERN_CONSUMER] = "^(arn):aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer"
+                         "\\/[a-zA-Z0-9_.-]+:[0-9]+",
 };
 
 /* ---- types */
@@ -34,6 +37,16 @@ static const char *type_name(enum check_type type)
 static bool is_scalar(enum check_type type)
 {
     return type <= CHECK_TIME;
+}
+
+static const char *class_of(uint8_t token)
+{
+    switch (token) {
+    case KPW_JSON_STRING: return "java.lang.String";
+    case KPW_JSON_NUMBER: return "com.amazon.coral.value.json.numbers.TruncatingBigNumber";
+    case CHECK_TOKEN_BYTES: return "java.nio.HeapByteBuffer";
+    default: return "java.lang.Boolean";
+    }
 }
 
 /* What stands where a value of `type` should be. */
@@ -53,11 +66,7 @@ static void type_error(struct kpw_buf *out, enum check_type type, const struct c
             kpw_buf_putc(out, (char)toupper((unsigned char)v->text.ptr[i]));
         kpw_buf_puts(out, "' can not be converted to an Boolean");
     } else {
-        kpw_buf_appendf(out, "class %s can not be converted to %s",
-                        v->token == KPW_JSON_STRING ? "java.lang.String"
-                        : v->token == KPW_JSON_NUMBER
-                            ? "com.amazon.coral.value.json.numbers.TruncatingBigNumber"
-                            : "java.lang.Boolean",
+        kpw_buf_appendf(out, "class %s can not be converted to %s", class_of(v->token),
                         type_name(type));
     }
 }
@@ -109,6 +118,11 @@ bool check_blob(struct kpw_slice text, struct kpw_buf *error)
     return true;
 }
 
+size_t check_blob_len(const struct check *check, const struct check_value *v)
+{
+    return check->is_cbor ? v->text.len : kpw_base64_decoded_len(v->text.ptr, v->text.len);
+}
+
 static bool record_type_error(struct check *check)
 {
     for (size_t i = 0; i < check->n_records; i++) {
@@ -142,6 +156,8 @@ static bool any_type_error(struct check *check, const struct check_member *membe
 /* Blobs are proven by whoever decodes them; here only when a ValidationException would hide it. */
 static bool any_blob_error(struct check *check)
 {
+    if (check->is_cbor)
+        return false;
     for (size_t i = 0; check->members[i].name; i++)
         if (check->members[i].type == CHECK_BLOB && check->values[i].is_given &&
             !check_blob(check->values[i].text, &check->error))
@@ -193,6 +209,53 @@ static bool is_arn(struct kpw_slice text)
     return stream < text.ptr + text.len;
 }
 
+/* arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+ */
+static bool is_resource(struct kpw_slice text)
+{
+    static const char middle[] = ":kinesis:", tail[] = "stream/";
+    const char *end = text.ptr + text.len;
+    const char *at = text.len ? memmem(text.ptr, text.len, middle, sizeof middle - 1) : NULL;
+    size_t digits = 100; /* not behind a colon */
+
+    if (!kpw_slice_starts(text, "arn:aws") || !at)
+        return false;
+    for (at += sizeof middle - 1; at < end && digits != 13; at++)
+        digits =
+            *at == ':' ? (digits == 12 ? 13 : 0) : (isdigit((unsigned char)*at) ? digits + 1 : 100);
+    if (digits != 13)
+        return false;
+    at = memmem(at, (size_t)(end - at), tail, sizeof tail - 1);
+    if (!at)
+        return false;
+    at += sizeof tail - 1;
+    for (const char *rest = at; rest < end; rest++)
+        if (isspace((unsigned char)*rest))
+            return false;
+    return at < end;
+}
+
+/* The same with NAME/consumer/NAME:DIGITS behind "stream/". */
+static bool is_consumer(struct kpw_slice text)
+{
+    static const char middle[] = "/consumer/";
+    const char *end = text.ptr + text.len, *name, *at, *colon;
+
+    if (!is_resource(text))
+        return false;
+    name = (const char *)memmem(text.ptr, text.len, "stream/", 7) + 7;
+    at = memmem(name, (size_t)(end - name), middle, sizeof middle - 1);
+    if (!at || !all_of(kpw_slice(name, (size_t)(at - name)), "_.-"))
+        return false;
+    at += sizeof middle - 1;
+    colon = memchr(at, ':', (size_t)(end - at));
+    if (!colon || colon + 1 == end || !all_of(kpw_slice(at, (size_t)(colon - at)), "_.-"))
+        return false;
+    for (at = colon + 1; at < end; at++)
+        if (!isdigit((unsigned char)*at))
+            return false;
+    return true;
+}
+
 static bool is_id(struct kpw_slice text)
 {
     if (text.len != 24 || text.ptr[20] != '-')
@@ -211,6 +274,8 @@ static bool matches(enum check_pattern pattern, struct kpw_slice text)
     case PATTERN_ID: return is_id(text);
     case PATTERN_SEQUENCE: return is_number(text, 129);
     case PATTERN_HASH: return is_number(text, 39);
+    case PATTERN_RESOURCE: return is_resource(text);
+    case PATTERN_CONSUMER: return is_consumer(text);
     case PATTERN_NONE: break;
     }
     return true;
@@ -265,7 +330,7 @@ static void put_value(const struct check *check, const struct check_member *m,
     switch (m->type) {
     case CHECK_INTEGER: kpw_buf_appendf(out, "%lld", (long long)v->number); break;
     case CHECK_BLOB:
-        n = kpw_base64_decoded_len(v->text.ptr, v->text.len);
+        n = check_blob_len(check, v);
         kpw_buf_appendf(out, "java.nio.HeapByteBuffer[pos=0 lim=%zu cap=%zu]", n, n);
         break;
     case CHECK_RECORDS:
@@ -345,11 +410,12 @@ static void check_items(struct list *list, const struct check_member *m,
                step == 2 ? "Map value" : "Member", (long long)m->item_max, (long long)m->item_min);
 }
 
-static int64_t measure(const struct check_member *m, const struct check_value *v)
+static int64_t measure(const struct check *check, const struct check_member *m,
+                       const struct check_value *v)
 {
     switch (m->type) {
     case CHECK_INTEGER: return v->number;
-    case CHECK_BLOB: return (int64_t)kpw_base64_decoded_len(v->text.ptr, v->text.len);
+    case CHECK_BLOB: return (int64_t)check_blob_len(check, v);
     case CHECK_STRINGS:
     case CHECK_MAP:
     case CHECK_RECORDS: return (int64_t)v->count;
@@ -360,7 +426,7 @@ static int64_t measure(const struct check_member *m, const struct check_value *v
 static void check_range(struct list *list, const struct check_member *m,
                         const struct check_value *v, const char *path)
 {
-    int64_t n = measure(m, v);
+    int64_t n = measure(list->check, m, v);
     const char *what = m->type == CHECK_INTEGER ? "value" : "length";
 
     if (n < m->min)
@@ -371,6 +437,19 @@ static void check_range(struct list *list, const struct check_member *m,
                (long long)m->max);
 }
 
+/* Every item is one of the choices. */
+static void check_choices(struct list *list, const struct check_member *m,
+                          const struct check_value *v, const char *path)
+{
+    for (size_t i = 0; i < v->count && v->first + i < list->check->n_items; i++)
+        if (!is_choice(m->choices, list->check->items[v->first + i])) {
+            broken(list, m, v, path,
+                   "Member must satisfy constraint: [Member must satisfy enum value set: %s]",
+                   m->choices);
+            return;
+        }
+}
+
 static void check_value(struct list *list, const struct check_member *m,
                         const struct check_value *v, const char *path)
 {
@@ -379,7 +458,9 @@ static void check_value(struct list *list, const struct check_member *m,
             broken(list, m, v, path, "Member must not be null");
         return;
     }
-    if (m->choices && !is_choice(m->choices, v->text))
+    if (m->choices && m->type == CHECK_STRINGS)
+        check_choices(list, m, v, path);
+    else if (m->choices && !is_choice(m->choices, v->text))
         broken(list, m, v, path, "Member must satisfy enum value set: %s", m->choices);
     if (m->pattern && !matches(m->pattern, v->text))
         broken(list, m, v, path, "Member must satisfy regular expression pattern: %s",
@@ -466,6 +547,14 @@ const struct check_value *check_get(const struct check *check, const char *name)
     while (strcmp(check->members[i].name, name) != 0)
         i++;
     return &check->values[i];
+}
+
+const struct check_value *check_find(const struct check *check, const char *name)
+{
+    for (size_t i = 0; check->members[i].name; i++)
+        if (!strcmp(check->members[i].name, name))
+            return &check->values[i];
+    return NULL;
 }
 
 const struct check_value *check_inner(const struct check *check, const char *name,

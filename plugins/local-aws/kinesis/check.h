@@ -1,6 +1,6 @@
 /* check.h - a request's members: their types, then their constraints.
  *
- * An operation is a table of members. check_read() walks the JSON once and keeps slices;
+ * An operation is a table of members. check_read() walks the JSON or CBOR once and keeps slices;
  * type errors come first (SerializationException), then all broken constraints, ten at most, in one
  * ValidationException; the words are the service's.
  *
@@ -33,7 +33,9 @@ enum check_pattern {
     PATTERN_ARN,
     PATTERN_ID,
     PATTERN_SEQUENCE,
-    PATTERN_HASH
+    PATTERN_HASH,
+    PATTERN_RESOURCE,
+    PATTERN_CONSUMER,
 };
 
 struct check_member {
@@ -44,17 +46,22 @@ struct check_member {
     int64_t min, max;                   /* of the value, else of the length; max 0: none */
     int64_t item_min, item_max;         /* lengths of list items and map values; max 0: none */
     int64_t key_max;                    /* lengths of map keys, from 1 */
-    const char *choices;                /* "[A, B]" */
+    const char *choices;                /* "[A, B]"; CHECK_STRINGS: of each item */
     const struct check_member *members; /* CHECK_STRUCT, CHECK_RECORDS */
 };
 
+/* Beside enum kpw_json_type: a byte string of CBOR. */
+#define CHECK_TOKEN_BYTES 64
+
 struct check_value {
     bool is_given;         /* and not null */
-    uint8_t token;         /* enum kpw_json_type of what was given instead; 0: the type is right */
+    uint8_t token;         /* enum kpw_json_type of what was given instead, or CHECK_TOKEN_BYTES; 0:
+                              the type is right */
     bool is_item;          /* `token` is of something inside the list or map */
     bool is_true;          /* CHECK_BOOL */
     int64_t number;        /* CHECK_INTEGER; CHECK_TIME: milliseconds */
-    struct kpw_slice text; /* string, unescaped; blob: base64; what was given when `token` */
+    struct kpw_slice text; /* string, unescaped; blob: base64, CBOR: the bytes; what was given when
+                              `token` */
     size_t count;          /* list, map, records: how many there were */
     size_t first;          /* list, map: first of check->items (map: key, value, key, ...) */
     const struct check_value *members; /* CHECK_STRUCT [owned by check] */
@@ -72,6 +79,7 @@ struct check_record {
 
 /* All reusable: zero at the start, check_fini() at the end. */
 struct check {
+    bool is_cbor; /* set by the caller: the body is CBOR */
     const struct check_member *members;
     struct check_value values[CHECK_MEMBERS_MAX];
     struct check_value inner[CHECK_MEMBERS_MAX]; /* of the one struct member */
@@ -86,7 +94,7 @@ void check_fini(struct check *check);
 
 enum check_result {
     CHECK_OK = 0,
-    CHECK_BROKEN,     /* not a JSON object, or out of memory: no message */
+    CHECK_BROKEN,     /* not an object, or out of memory: no message */
     CHECK_WRONG_TYPE, /* check->error: SerializationException */
     CHECK_INVALID,    /* check->error: ValidationException */
 };
@@ -99,13 +107,18 @@ bool check_parse(struct check *check, const struct check_member *members, struct
 
 /* A member by its name; it must be in the table. */
 const struct check_value *check_get(const struct check *check, const char *name);
+/* The same; NULL: it is not in the table. */
+const struct check_value *check_find(const struct check *check, const char *name);
 /* The same inside a CHECK_STRUCT member that was given. */
 const struct check_value *check_inner(const struct check *check, const char *name,
                                       const char *inner);
 
-/* True when the text is a blob; else `error` gets why not. Needed where the bytes are not decoded.
+/* True when the text is base64; else `error` gets why not. Needed where the bytes are not decoded.
  */
 bool check_blob(struct kpw_slice text, struct kpw_buf *error);
+
+/* Bytes of a CHECK_BLOB value once it is decoded. */
+size_t check_blob_len(const struct check *check, const struct check_value *v);
 
 /* Characters as the service counts them: UTF-16 units. */
 size_t check_length(struct kpw_slice text);

@@ -1,14 +1,13 @@
 /* find.c - finding blocks by index or time, and reading.
  *
  * A search is three steps: the segment (binary), the last mark before the block (binary), then from
- * block to block. A closed segment of an earlier run has no marks until it is searched; reading on
- * from a place needs none.
+ * block to block. A closed segment has no marks until it is searched; reading on from a place needs
+ * none.
  */
 #include "plugins/local-aws/kinesis/find.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -124,22 +123,32 @@ static size_t segment_at(const struct log *log, uint64_t first_index)
 
 static int segment_fd(struct log *log, size_t i)
 {
-    struct kpw_buf path = KPW_BUF_INIT;
     uint64_t first = log->segments[i].first_index;
 
     if (i + 1 == log->n_segments)
-        return log->fd;
+        return log_tail_fd(log);
+    log->is_used = true;
     if (log->old_fd >= 0 && log->old_first == first)
         return log->old_fd;
-    kpw_buf_appendf(&path, "%s/%020llu.seg", log->path, (unsigned long long)first);
-    if (!kpw_buf_cstr(&path))
-        return -1;
     if (log->old_fd >= 0)
         close(log->old_fd);
-    log->old_fd = openat(log->root, path.ptr, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    log->old_fd = log_file(log, first, O_RDONLY);
     log->old_first = first;
-    kpw_buf_fini(&path);
     return log->old_fd;
+}
+
+void find_forget_marks(struct log *log, size_t keep)
+{
+    for (size_t i = 0; i + 1 < log->n_segments; i++) {
+        struct log_segment *segment = &log->segments[i];
+
+        if (i == keep || !segment->marks)
+            continue;
+        free(segment->marks);
+        segment->marks = NULL;
+        segment->n_marks = segment->marks_cap = 0;
+        segment->is_marked = false;
+    }
 }
 
 static bool mark_all(struct log *log, size_t i)
@@ -153,6 +162,7 @@ static bool mark_all(struct log *log, size_t i)
         return true;
     if (fd < 0)
         return false;
+    find_forget_marks(log, i);
     segment->n_marks = 0;
     find_walk_init(&walk, fd, SEGMENT_HEAD, segment->len, log->generation);
     while ((step = find_walk_next(&walk)) == FIND_BLOCK)
@@ -253,6 +263,7 @@ ssize_t log_read(struct log *log, struct log_place *place, struct kpw_buf *buf, 
 {
     size_t i = segment_at(log, place->segment), have = 0;
     char *to;
+    int fd;
 
     if (i == log->n_segments)
         return 0;
@@ -265,11 +276,11 @@ ssize_t log_read(struct log *log, struct log_place *place, struct kpw_buf *buf, 
     if (want > log->segments[i].len - place->offset)
         want = (size_t)(log->segments[i].len - place->offset);
     to = kpw_buf_reserve(buf, want);
-    if (!to || segment_fd(log, i) < 0)
+    fd = segment_fd(log, i);
+    if (!to || fd < 0)
         return -1;
     while (have < want) {
-        ssize_t n =
-            pread(segment_fd(log, i), to + have, want - have, (off_t)(place->offset + have));
+        ssize_t n = pread(fd, to + have, want - have, (off_t)(place->offset + have));
 
         if (n < 0 && errno == EINTR)
             continue;

@@ -12,6 +12,8 @@
 
 #define ITERATOR 'i'
 
+enum { ITERATORS_PER_S = 5 }; /* of a shard */
+
 void kinesis_cursor_seal(struct kinesis_call *call, const struct kinesis_stream *stream,
                          const struct kinesis_cursor *c, struct kpw_buf *out)
 {
@@ -39,6 +41,19 @@ static bool shard_missing(struct kinesis_call *call, uint32_t shard, struct kpw_
 
 /* ---- GetShardIterator */
 
+static bool may_ask(struct kinesis_call *call, struct kinesis_shard *shard)
+{
+    char id[KINESIS_SHARD_ID];
+
+    if (call->k->local->no_limits ||
+        kinesis_bucket_take(&shard->iterator_calls, call->now_ms, ITERATORS_PER_S, 1))
+        return true;
+    kinesis_shard_id(shard->number, id);
+    return kinesis_fail(call, "ProvisionedThroughputExceededException",
+                        "Rate exceeded for shard %s in stream %s under account %s.", id,
+                        shard->stream->name, call->k->local->account);
+}
+
 static struct kinesis_shard *find_shard(struct kinesis_call *call)
 {
     const struct check_value *id = check_get(call->check, "ShardId");
@@ -57,10 +72,10 @@ static struct kinesis_shard *find_shard(struct kinesis_call *call)
         return NULL;
     }
     stream = kinesis_stream_named(call->k, name);
-    shard = stream ? kinesis_shard_numbered(stream, number) : NULL;
+    shard = stream && kinesis_is_live(stream) ? kinesis_shard_numbered(stream, number) : NULL;
     if (!shard)
         shard_missing(call, number, name);
-    return shard;
+    return shard && may_ask(call, shard) ? shard : NULL;
 }
 
 /* Type and StartingSequenceNumber do not fit. */
@@ -75,27 +90,29 @@ static bool clash(struct kinesis_call *call, struct kpw_slice type, bool has_num
 }
 
 static bool bad_number(struct kinesis_call *call, const struct kinesis_shard *shard,
-                       struct kpw_slice text, const char *why)
+                       const struct kinesis_position *position, const char *why)
 {
+    struct kpw_slice text = position->number->text;
     char id[KINESIS_SHARD_ID];
 
     kinesis_shard_id(shard->number, id);
     return kinesis_fail(call, "InvalidArgumentException",
-                        "StartingSequenceNumber %.*s used in GetShardIterator on shard %s in "
-                        "stream %s under account %s is invalid%s",
-                        (int)text.len, text.ptr, id, shard->stream->name, call->k->local->account,
-                        why);
+                        "StartingSequenceNumber %.*s used in %s on shard %s in stream %s under "
+                        "account %s is invalid%s",
+                        (int)text.len, text.ptr, position->operation, id, shard->stream->name,
+                        call->k->local->account, why);
 }
 
 static bool start_at_number(struct kinesis_call *call, struct kinesis_shard *shard,
-                            struct kpw_slice text, bool after, struct kinesis_cursor *c)
+                            const struct kinesis_position *position, bool after,
+                            struct kinesis_cursor *c)
 {
     struct kinesis_seq seq;
-    enum kinesis_seq_kind kind = kinesis_seq_parse(text, &seq);
+    enum kinesis_seq_kind kind = kinesis_seq_parse(position->number->text, &seq);
     char id[KINESIS_SHARD_ID], other[KINESIS_SHARD_ID];
 
     if (kind == KINESIS_SEQ_INVALID)
-        return bad_number(call, shard, text, ".");
+        return bad_number(call, shard, position, ".");
     if (seq.shard != shard->number) {
         kinesis_shard_id(shard->number, id);
         kinesis_shard_id(seq.shard, other);
@@ -107,7 +124,7 @@ static bool start_at_number(struct kinesis_call *call, struct kinesis_shard *sha
     if (kind == KINESIS_SEQ_OLD)
         return kinesis_fail(call, "InternalFailure", NULL);
     if (seq.created_s != shard->created_s)
-        return bad_number(call, shard, text, " because it did not come from this stream.");
+        return bad_number(call, shard, position, " because it did not come from this stream.");
     c->index = seq.index;
     c->time_s = seq.time_s + after;
     return true;
@@ -132,19 +149,19 @@ static bool start_at_time(struct kinesis_call *call, struct kinesis_shard *shard
     return true;
 }
 
-static bool start(struct kinesis_call *call, struct kinesis_shard *shard, struct kinesis_cursor *c)
+bool kinesis_start_at(struct kinesis_call *call, struct kinesis_shard *shard,
+                      const struct kinesis_position *position, struct kinesis_cursor *c)
 {
-    struct kpw_slice type = check_get(call->check, "ShardIteratorType")->text;
-    const struct check_value *number = check_get(call->check, "StartingSequenceNumber");
+    struct kpw_slice type = position->type;
     bool at = kpw_slice_is(type, "AT_SEQUENCE_NUMBER");
     bool after = kpw_slice_is(type, "AFTER_SEQUENCE_NUMBER");
 
-    if ((at || after) != number->is_given)
-        return clash(call, type, number->is_given);
+    if ((at || after) != position->number->is_given)
+        return clash(call, type, position->number->is_given);
     if (at || after)
-        return start_at_number(call, shard, number->text, after, c);
+        return start_at_number(call, shard, position, after, c);
     if (kpw_slice_is(type, "AT_TIMESTAMP"))
-        return start_at_time(call, shard, check_get(call->check, "Timestamp"), c);
+        return start_at_time(call, shard, position->time, c);
     if (kpw_slice_is(type, "LATEST")) {
         kinesis_flush(call->k, shard);
         c->index = shard->log.readable;
@@ -156,18 +173,28 @@ void kinesis_get_iterator(struct kinesis_call *call)
 {
     struct kinesis_shard *shard = find_shard(call);
     struct kinesis_cursor c = {.place = {KINESIS_NO_PLACE, 0}};
-    struct kpw_buf *out;
+    struct kinesis_position position = {
+        .operation = "GetShardIterator",
+        .type = check_get(call->check, "ShardIteratorType")->text,
+        .number = check_get(call->check, "StartingSequenceNumber"),
+        .time = check_get(call->check, "Timestamp"),
+    };
+    struct write *w;
+    size_t begun;
 
     if (!shard)
         return;
     c.stream = shard->stream->id;
     c.shard = shard->number;
-    if (!start(call, shard, &c))
+    if (!kinesis_start_at(call, shard, &position, &c))
         return;
-    out = kinesis_out(call);
-    kpw_buf_puts(out, "{\"ShardIterator\":\"");
-    kinesis_cursor_seal(call, shard->stream, &c, out);
-    kpw_buf_puts(out, "\"}");
+    w = kinesis_write(call);
+    write_object(w);
+    write_key(w, "ShardIterator");
+    begun = write_text_begin(w);
+    kinesis_cursor_seal(call, shard->stream, &c, w->out);
+    write_text_end(w, begun);
+    write_object_end(w);
     kinesis_answer(call);
 }
 

@@ -1,207 +1,17 @@
-/* kinesis.c - front door of Kinesis: order of checks, table of operations, answers.
+/* kinesis.c - a request from its members to its answer; how answers and errors look; addressing.
  *
- * A request passes the checks in the order of the service; the first that fails answers. What an
- * operation's members may be is in tables here, what they mean in the files of the operations.
+ * A request passes the checks of door.c, then those of its members (check.h); the first that fails
+ * answers.
  */
-#include "plugins/local-aws/kinesis/kinesis.h"
+#include "plugins/local-aws/kinesis/consumers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugins/local-aws/kinesis/report.h"
+
 enum { EXPIRE_MS = 60000 };
-
-/* ---- members */
-
-#define STREAM_NAME                                                                               \
-    {                                                                                             \
-        .name = "StreamName", .type = CHECK_STRING, .pattern = PATTERN_NAME, .min = 1, .max = 128 \
-    }
-#define STREAM_ARN                                                                               \
-    {                                                                                            \
-        .name = "StreamARN", .type = CHECK_STRING, .pattern = PATTERN_ARN, .min = 1, .max = 2048 \
-    }
-#define STREAM_ID                                                                            \
-    {                                                                                        \
-        .name = "StreamId", .type = CHECK_STRING, .pattern = PATTERN_ID, .min = 1, .max = 24 \
-    }
-#define STREAM STREAM_NAME, STREAM_ARN, STREAM_ID
-#define SHARD(member, is_required)                                                           \
-    {                                                                                        \
-        .name = member, .type = CHECK_STRING, .pattern = PATTERN_NAME, .min = 1, .max = 128, \
-        .required = is_required                                                              \
-    }
-#define INTEGER(member, least, most)                                     \
-    {                                                                    \
-        .name = member, .type = CHECK_INTEGER, .min = least, .max = most \
-    }
-#define NEXT_TOKEN                                                          \
-    {                                                                       \
-        .name = "NextToken", .type = CHECK_STRING, .min = 1, .max = 1048576 \
-    }
-#define TIME(member)                       \
-    {                                      \
-        .name = member, .type = CHECK_TIME \
-    }
-#define TAGS(is_required)                                                                         \
-    {                                                                                             \
-        .name = "Tags", .type = CHECK_MAP, .min = 1, .max = 200, .key_max = 128, .item_max = 256, \
-        .required = is_required                                                                   \
-    }
-#define END          \
-    {                \
-        .name = NULL \
-    }
-
-static const struct check_member mode_members[] = {{.name = "StreamMode",
-                                                    .type = CHECK_STRING,
-                                                    .required = true,
-                                                    .choices = "[PROVISIONED, ON_DEMAND]"},
-                                                   END};
-static const struct check_member filter_members[] = {
-    {.name = "Type",
-     .type = CHECK_STRING,
-     .required = true,
-     .choices = "[AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, "
-                "FROM_TIMESTAMP]"},
-    SHARD("ShardId", false),
-    TIME("Timestamp"),
-    END};
-
-static const struct check_member create_members[] = {
-    INTEGER("ShardCount", 1, 100000),
-    {.name = "StreamName",
-     .type = CHECK_STRING,
-     .pattern = PATTERN_NAME,
-     .min = 1,
-     .max = 128,
-     .required = true},
-    {.name = "StreamModeDetails", .type = CHECK_STRUCT, .members = mode_members},
-    TAGS(false),
-    {.name = "WarmThroughputMiBps", .type = CHECK_INTEGER},
-    INTEGER("MaxRecordSizeInKiB", 1024, 10240),
-    END};
-static const struct check_member delete_members[] = {
-    {.name = "EnforceConsumerDeletion", .type = CHECK_BOOL}, STREAM, END};
-static const struct check_member describe_members[] = {
-    INTEGER("Limit", 1, 10000), SHARD("ExclusiveStartShardId", false), STREAM, END};
-static const struct check_member stream_members[] = {STREAM, END};
-static const struct check_member list_members[] = {INTEGER("Limit", 1, 10000),
-                                                   {.name = "ExclusiveStartStreamName",
-                                                    .type = CHECK_STRING,
-                                                    .pattern = PATTERN_NAME,
-                                                    .min = 1,
-                                                    .max = 128},
-                                                   NEXT_TOKEN,
-                                                   END};
-static const struct check_member shards_members[] = {
-    SHARD("ExclusiveStartShardId", false),
-    INTEGER("MaxResults", 1, 10000),
-    NEXT_TOKEN,
-    TIME("StreamCreationTimestamp"),
-    {.name = "ShardFilter", .type = CHECK_STRUCT, .members = filter_members},
-    STREAM,
-    END};
-static const struct check_member put_members[] = {
-    {.name = "SequenceNumberForOrdering", .type = CHECK_STRING, .pattern = PATTERN_SEQUENCE},
-    {.name = "PartitionKey", .type = CHECK_STRING, .required = true, .min = 1, .max = 256},
-    {.name = "ExplicitHashKey", .type = CHECK_STRING, .pattern = PATTERN_HASH},
-    {.name = "Data", .type = CHECK_BLOB, .required = true, .max = 10485760},
-    STREAM,
-    END};
-static const struct check_member puts_members[] = {
-    {.name = "Records", .type = CHECK_RECORDS, .required = true, .min = 1, .max = 500},
-    STREAM,
-    END};
-static const struct check_member iterator_members[] = {
-    SHARD("ShardId", true),
-    {.name = "ShardIteratorType",
-     .type = CHECK_STRING,
-     .required = true,
-     .choices = "[AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]"},
-    {.name = "StartingSequenceNumber", .type = CHECK_STRING, .pattern = PATTERN_SEQUENCE},
-    STREAM,
-    TIME("Timestamp"),
-    END};
-static const struct check_member get_members[] = {
-    INTEGER("Limit", 1, 10000),
-    {.name = "ShardIterator", .type = CHECK_STRING, .required = true, .min = 1, .max = 512},
-    STREAM_ARN,
-    STREAM_ID,
-    END};
-static const struct check_member split_members[] = {
-    {.name = "NewStartingHashKey", .type = CHECK_STRING, .required = true, .pattern = PATTERN_HASH},
-    STREAM,
-    SHARD("ShardToSplit", true),
-    END};
-static const struct check_member merge_members[] = {
-    SHARD("ShardToMerge", true), SHARD("AdjacentShardToMerge", true), STREAM, END};
-static const struct check_member count_members[] = {
-    STREAM,
-    {.name = "TargetShardCount", .type = CHECK_INTEGER, .required = true, .min = 1},
-    {.name = "ScalingType", .type = CHECK_STRING, .required = true, .choices = "[UNIFORM_SCALING]"},
-    END};
-static const struct check_member retention_members[] = {{.name = "RetentionPeriodHours",
-                                                         .type = CHECK_INTEGER,
-                                                         .required = true,
-                                                         .min = 1,
-                                                         .max = 8760},
-                                                        STREAM,
-                                                        END};
-static const struct check_member tag_members[] = {TAGS(true), STREAM, END};
-static const struct check_member untag_members[] = {{.name = "TagKeys",
-                                                     .type = CHECK_STRINGS,
-                                                     .required = true,
-                                                     .min = 1,
-                                                     .max = 50,
-                                                     .item_min = 1,
-                                                     .item_max = 128},
-                                                    STREAM,
-                                                    END};
-static const struct check_member tags_members[] = {
-    INTEGER("Limit", 1, 50),
-    {.name = "ExclusiveStartTagKey", .type = CHECK_STRING, .min = 1, .max = 128},
-    STREAM,
-    END};
-static const struct check_member no_members[] = {END};
-
-/* ---- operations */
-
-struct operation {
-    const char *name;
-    const struct check_member *members;
-    void (*run)(struct kinesis_call *);
-};
-
-static const struct operation operations[] = {
-    {"PutRecords", puts_members, kinesis_put_records}, /* the frequent ones first */
-    {"GetRecords", get_members, kinesis_get_records},
-    {"PutRecord", put_members, kinesis_put_record},
-    {"GetShardIterator", iterator_members, kinesis_get_iterator},
-    {"AddTagsToStream", tag_members, kinesis_add_tags},
-    {"CreateStream", create_members, kinesis_create_stream},
-    {"DecreaseStreamRetentionPeriod", retention_members, kinesis_decrease_retention},
-    {"DeleteStream", delete_members, kinesis_delete_stream},
-    {"DescribeLimits", no_members, kinesis_describe_limits},
-    {"DescribeStream", describe_members, kinesis_describe_stream},
-    {"DescribeStreamSummary", stream_members, kinesis_describe_summary},
-    {"IncreaseStreamRetentionPeriod", retention_members, kinesis_increase_retention},
-    {"ListShards", shards_members, kinesis_list_shards},
-    {"ListStreams", list_members, kinesis_list_streams},
-    {"ListTagsForStream", tags_members, kinesis_list_tags},
-    {"MergeShards", merge_members, kinesis_merge_shards},
-    {"RemoveTagsFromStream", untag_members, kinesis_remove_tags},
-    {"SplitShard", split_members, kinesis_split_shard},
-    {"UpdateShardCount", count_members, kinesis_update_shard_count},
-};
-
-static const struct operation *find_operation(const char *name)
-{
-    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-        if (!strcmp(operations[i].name, name))
-            return &operations[i];
-    return NULL;
-}
 
 /* ---- answers */
 
@@ -215,6 +25,17 @@ struct kpw_buf *kinesis_out(struct kinesis_call *call)
     return out;
 }
 
+struct write *kinesis_write(struct kinesis_call *call)
+{
+    call->k->writer = write_to(kinesis_out(call), call->is_cbor);
+    return &call->k->writer;
+}
+
+const char *kinesis_media(const struct kinesis_call *call)
+{
+    return call->is_cbor ? KINESIS_CBOR_11 : LOCAL_JSON_11;
+}
+
 void kinesis_answer(struct kinesis_call *call)
 {
     const struct kpw_buf *out = &call->k->out;
@@ -222,20 +43,41 @@ void kinesis_answer(struct kinesis_call *call)
     if (out->failed)
         kinesis_trouble(call, "out of memory");
     else
-        local_answer_json(call->k->local, call->x, 200, LOCAL_JSON_11,
-                          (kp_slice){out->ptr, out->len});
+        kinesis_respond(call, &(struct local_answer){.status = 200,
+                                                     .content_type = kinesis_media(call),
+                                                     .body = {out->ptr, out->len}});
 }
 
 void kinesis_answer_empty(struct kinesis_call *call)
 {
-    local_answer_json(call->k->local, call->x, 200, LOCAL_JSON_11, (kp_slice){NULL, 0});
+    kinesis_respond(call,
+                    &(struct local_answer){.status = 200, .content_type = kinesis_media(call)});
+}
+
+/* [borrowed] the message; without memory the status alone says it. */
+static void send_error(struct kinesis_call *call, const char *type, const struct kpw_buf *message)
+{
+    bool is_ours = !strcmp(type, "InternalFailure");
+    kp_http_header header = {{"x-amzn-ErrorType", 16}, {type, strlen(type)}};
+    struct kpw_buf body = KPW_BUF_INIT;
+    struct write w = write_to(&body, call->is_cbor);
+
+    write_object(&w);
+    write_member(&w, "__type", type);
+    if (message)
+        write_member_slice(&w, strcmp(type, "SerializationException") ? "message" : "Message",
+                           kpw_buf_slice(message));
+    write_object_end(&w);
+    kinesis_respond(call, &(struct local_answer){.status = is_ours || body.failed ? 500 : 400,
+                                                 .content_type = kinesis_media(call),
+                                                 .body = {body.ptr, body.failed ? 0 : body.len},
+                                                 .headers = &header,
+                                                 .n_headers = 1});
+    kpw_buf_fini(&body);
 }
 
 bool kinesis_fail(struct kinesis_call *call, const char *type, const char *fmt, ...)
 {
-    struct local_error error = {.status = strcmp(type, "InternalFailure") ? 400 : 500,
-                                .content_type = LOCAL_JSON_11,
-                                .type = type};
     struct kpw_buf text = KPW_BUF_INIT;
     va_list args;
 
@@ -243,11 +85,8 @@ bool kinesis_fail(struct kinesis_call *call, const char *type, const char *fmt, 
         va_start(args, fmt);
         kpw_buf_vappendf(&text, fmt, args);
         va_end(args);
-        error.message = kpw_buf_cstr(&text);
     }
-    if (!strcmp(type, "SerializationException"))
-        error.member = "Message";
-    local_error_json(call->k->local, call->x, &error);
+    send_error(call, type, fmt ? &text : NULL);
     kpw_buf_fini(&text);
     return false;
 }
@@ -274,9 +113,11 @@ static struct kpw_slice name_of_arn(struct kpw_slice arn)
 
 bool kinesis_name(struct kinesis_call *call, struct kpw_slice *ret)
 {
-    const struct check_value *name = check_get(call->check, "StreamName");
+    static const struct check_value none;
+    const struct check_value *name = check_find(call->check, "StreamName");
     const struct check_value *arn = check_get(call->check, "StreamARN");
 
+    name = name ? name : &none; /* of operations that take an ARN only */
     if (!name->is_given && !arn->is_given)
         return kinesis_fail(call, "InvalidArgumentException",
                             "Either StreamName or StreamARN must be provided.");
@@ -307,110 +148,29 @@ void kinesis_arn(struct kinesis *k, const struct kinesis_stream *stream, struct 
                     stream->name);
 }
 
-/* ---- front door */
-
-static void answer_xml(struct kinesis *k, kp_exchange *x, int status, const char *text)
+void kinesis_write_arn(struct kinesis *k, const struct kinesis_stream *stream, struct write *w)
 {
-    local_answer(k->local, x,
-                 &(struct local_answer){.status = status, .body = {text, strlen(text)}});
+    size_t begun;
+
+    write_key(w, "StreamARN");
+    begun = write_text_begin(w);
+    kinesis_arn(k, stream, w->out);
+    write_text_end(w, begun);
 }
 
-/* A browser asks whether it may. */
-static void answer_preflight(struct kinesis *k, kp_exchange *x, const kp_server_request *request)
-{
-    kp_slice method = local_header(request, "access-control-request-method");
-    kp_slice names = local_header(request, "access-control-request-headers");
-    kp_http_header headers[4] = {{{"Access-Control-Allow-Origin", 27}, {"*", 1}},
-                                 {{"Access-Control-Max-Age", 22}, {"172800", 6}}};
-    size_t n = 2;
+/* ---- requests */
 
-    if (names.len)
-        headers[n++] = (kp_http_header){{"Access-Control-Allow-Headers", 28}, names};
-    if (method.len)
-        headers[n++] = (kp_http_header){{"Access-Control-Allow-Methods", 28}, method};
-    local_answer(k->local, x,
-                 &(struct local_answer){.status = 200, .headers = headers, .n_headers = n});
-}
-
-static struct kpw_slice media_type(const kp_server_request *request)
-{
-    kp_slice header = local_header(request, "content-type");
-    const char *end = header.len ? memchr(header.ptr, ';', header.len) : NULL;
-
-    return kpw_slice_trim(kpw_slice(header.ptr, end ? (size_t)(end - header.ptr) : header.len));
-}
-
-static bool fail_plain(struct kinesis *k, kp_exchange *x, const char *type)
-{
-    local_error_json(
-        k->local, x,
-        &(struct local_error){.status = 400, .content_type = LOCAL_JSON_11, .type = type});
-    return false;
-}
-
-/* The old form of errors, for Content-Type application/json. */
-static bool fail_legacy(struct kinesis *k, kp_exchange *x, bool is_json)
-{
-    static const char broken[] = "{\"Output\":{\"__type\":\"com.amazon.coral.service#"
-                                 "SerializationException\"},\"Version\":\"1.0\"}";
-    static const char unknown[] = "{\"Output\":{\"__type\":\"com.amazon.coral.service#"
-                                  "UnknownOperationException\"},\"Version\":\"1.0\"}";
-
-    local_answer(k->local, x,
-                 &(struct local_answer){.status = is_json ? 404 : 400,
-                                        .content_type = "application/json",
-                                        .body = is_json ? (kp_slice){unknown, sizeof unknown - 1}
-                                                        : (kp_slice){broken, sizeof broken - 1}});
-    return false;
-}
-
-/* Method, body and media type, in the service's order; false: answered. */
-static bool enter(struct kinesis *k, kp_exchange *x, const kp_server_request *request,
-                  const struct operation *operation, bool has_target)
-{
-    static const char denied[] =
-        "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be "
-        "authorized</Message>\n</AccessDeniedException>\n";
-    struct kpw_slice type = media_type(request);
-    bool is_json = kpw_slice_is(type, LOCAL_JSON_11);
-
-    if (request->method.len == 7 && !memcmp(request->method.ptr, "OPTIONS", 7) &&
-        local_header(request, "origin").len) {
-        answer_preflight(k, x, request);
-        return false;
-    }
-    if (request->method.len != 4 || memcmp(request->method.ptr, "POST", 4) != 0) {
-        answer_xml(k, x, 403, denied);
-        return false;
-    }
-    if (!request->body.len)
-        return fail_plain(k, x, operation ? "SerializationException" : "UnknownOperationException");
-    if (kpw_slice_is(type, "application/json"))
-        return fail_legacy(k, x, kpw_json_valid(request->body.ptr, request->body.len));
-    if (kpw_slice_is(type, "application/x-amz-cbor-1.1")) {
-        local_error_json(k->local, x,
-                         &(struct local_error){
-                             .status = 415,
-                             .content_type = LOCAL_JSON_11,
-                             .type = "UnsupportedMediaTypeException",
-                             .message = "This endpoint speaks application/x-amz-json-1.1 only; "
-                                        "switch CBOR off in the client (AWS_CBOR_DISABLE=true)."});
-        return false;
-    }
-    if (!is_json) {
-        answer_xml(k, x, has_target ? 404 : 403,
-                   has_target ? "<UnknownOperationException/>\n" : denied);
-        return false;
-    }
-    return true;
-}
-
-static void run(struct kinesis_call *call, const struct operation *operation, struct kpw_slice body)
+static void run(struct kinesis_call *call, const struct kinesis_operation *operation,
+                struct kpw_slice body)
 {
     struct check *check = call->check;
 
+    check->is_cbor = call->is_cbor;
     switch (check_read(check, operation->members, body)) {
-    case CHECK_OK: operation->run(call); return;
+    case CHECK_OK:
+        if (kinesis_rate_take(call, operation))
+            operation->run(call);
+        return;
     case CHECK_BROKEN: kinesis_fail(call, "SerializationException", NULL); return;
     case CHECK_WRONG_TYPE:
         kinesis_fail(call, "SerializationException", "%s",
@@ -423,22 +183,14 @@ static void run(struct kinesis_call *call, const struct operation *operation, st
     }
 }
 
-void kinesis_service_serve(struct local *local, kp_exchange *x, const kp_server_request *request,
-                           const struct local_target *target)
+static void serve(struct local *local, kp_exchange *x, const kp_server_request *request,
+                  const struct local_target *target)
 {
-    struct kinesis *k = local->kinesis;
-    const struct operation *operation = find_operation(target->operation);
+    struct kinesis *k = local->state[LOCAL_KINESIS];
     struct kpw_slice body = {request->body.ptr, request->body.len};
-    struct kinesis_call call = {.k = k, .check = &k->check, .x = x, .now_ms = kp->wall_ms()};
+    struct kinesis_call call = {.k = k, .check = &k->check, .x = x, .now_ms = local_now_ms(local)};
 
-    if (!enter(k, x, request, operation, target->operation[0]))
-        return;
-    if (operation)
-        run(&call, operation, body);
-    else
-        fail_plain(k, x,
-                   kpw_json_valid(body.ptr, body.len) ? "UnknownOperationException"
-                                                      : "SerializationException");
+    run(&call, kinesis_enter(&call, request, target), body);
 }
 
 /* ---- life */
@@ -449,39 +201,67 @@ static void expire(kp_node *node, void *arg)
     kinesis_expire(arg);
 }
 
-bool kinesis_service_open(struct local *local, char *why, size_t cap)
+static bool open_service(struct local *local, char *why, size_t cap)
 {
     struct kinesis *k = calloc(1, sizeof *k);
 
     snprintf(why, cap, "out of memory");
     if (!k)
         return false;
-    local->kinesis = k;
+    local->state[LOCAL_KINESIS] = k;
     k->local = local;
     k->root = -1;
     k->got = reallocarray(NULL, KINESIS_GET_RECORDS, sizeof *k->got);
     k->expire_timer = local->timer_ext->create(local->node, expire, k);
-    if (!k->got || !k->expire_timer || !kinesis_put_open(k) || !kinesis_state_open(k, why, cap))
+    if (!k->got || !k->expire_timer || !kinesis_quiet_open(k) || !kinesis_put_open(k) ||
+        !kinesis_state_open(k, why, cap))
         return false;
     kpw_hmac_key_init(&k->hmac, k->key, sizeof k->key);
+    k->on_readable = kinesis_feed_readable;
+    kinesis_life_begin(k);
     local->timer_ext->start(k->expire_timer, EXPIRE_MS, EXPIRE_MS);
     return true;
 }
 
-void kinesis_service_close(struct local *local)
+static void close_service(struct local *local)
 {
-    struct kinesis *k = local->kinesis;
+    struct kinesis *k = local->state[LOCAL_KINESIS];
 
     if (!k)
         return;
     local->timer_ext->destroy(k->expire_timer);
+    k->on_readable = NULL;
+    kinesis_consumers_close(k);
+    kinesis_life_close(k);
     kinesis_put_close(k);
     kinesis_state_close(k);
+    kinesis_quiet_close(k);
     check_fini(&k->check);
     kpw_buf_fini(&k->out);
     kpw_buf_fini(&k->raw);
     free(k->got);
     kpw_wipe(k->key, sizeof k->key);
     free(k);
-    local->kinesis = NULL;
+    local->state[LOCAL_KINESIS] = NULL;
 }
+
+static const struct local_throttle throttles[] = {
+    {"PutRecord PutRecords GetRecords GetShardIterator", 400,
+     "ProvisionedThroughputExceededException", NULL,
+     "Rate exceeded for a shard of the stream: a fault rule says so."},
+    {NULL, 400, "LimitExceededException", NULL, "Rate exceeded: a fault rule says so."},
+};
+
+const struct local_row local_kinesis = {
+    .name = "kinesis",
+    .label = "Kinesis",
+    .hosts = "data-kinesis control-kinesis",
+    .targets = "Kinesis_20131202",
+    .form = LOCAL_FORM_JSON_11,
+    .open = open_service,
+    .admit = kinesis_admit,
+    .serve = serve,
+    .close = close_service,
+    .report = kinesis_report,
+    .throttles = throttles,
+};

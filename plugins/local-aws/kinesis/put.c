@@ -29,6 +29,7 @@ struct kinesis_put {
     kp_exchange *x;
     struct kinesis_stream *stream; /* a reference */
     bool is_single;                /* PutRecord */
+    bool is_cbor, has_origin;      /* of the call */
     size_t n;
     struct put_entry entries[];
 };
@@ -53,36 +54,68 @@ static void throttle_text(struct kinesis *k, const struct put_entry *e, struct k
                     e->shard->stream->name, k->local->account);
 }
 
-static void put_sequence(const struct put_entry *e, struct kpw_buf *out)
+/* {"SequenceNumber":...,"ShardId":...}: an answer has 500 of them, so their constant parts are
+ * copied in one piece. CBOR's have the heads of the texts in them, 56 and 20 bytes. */
+static const struct put_parts {
+    struct kpw_slice number, shard, end;
+} json_parts = {KPW_LIT("{\"SequenceNumber\":\""), KPW_LIT("\",\"ShardId\":\""), KPW_LIT("\"}")},
+  cbor_parts = {KPW_LIT("\xbf\x6eSequenceNumber\x78\x38"), KPW_LIT("\x67ShardId\x74"),
+                KPW_LIT("\xff")};
+
+_Static_assert(KINESIS_SEQ_LEN == 0x38 && KINESIS_SHARD_ID == 20 + 1, "cbor_parts has the lengths");
+
+static void put_sequence(const struct put_entry *e, struct write *w)
 {
+    const struct put_parts *parts = w->is_cbor ? &cbor_parts : &json_parts;
     struct kinesis_seq seq = {.created_s = e->shard->created_s,
                               .index = e->index,
                               .time_s = (uint64_t)e->arrival_ms / 1000,
                               .shard = e->shard->number};
-    char text[KINESIS_SEQ_LEN], id[KINESIS_SHARD_ID];
+    char *to = kpw_buf_reserve(w->out, 128), id[KINESIS_SHARD_ID];
 
-    kinesis_seq_write(&e->shard->seq, &seq, text);
+    if (!to)
+        return;
+    if (w->has_item && !w->is_cbor)
+        *to++ = ',';
+    w->has_item = true;
     kinesis_shard_id(e->shard->number, id);
-    kpw_buf_puts(out, "{\"SequenceNumber\":\"");
-    kpw_buf_append(out, text, sizeof text);
-    kpw_buf_puts(out, "\",\"ShardId\":\"");
-    kpw_buf_append(out, id, KINESIS_SHARD_ID - 1);
-    kpw_buf_puts(out, "\"}");
+    to = mempcpy(to, parts->number.ptr, parts->number.len);
+    kinesis_seq_write(&e->shard->seq, &seq, to);
+    to = mempcpy(to + KINESIS_SEQ_LEN, parts->shard.ptr, parts->shard.len);
+    to = mempcpy(to, id, KINESIS_SHARD_ID - 1);
+    to = mempcpy(to, parts->end.ptr, parts->end.len);
+    w->out->len = (size_t)(to - w->out->ptr);
 }
 
-static void put_entry(struct kinesis *k, const struct put_entry *e, struct kpw_buf *out)
+static void put_entry(struct kinesis *k, const struct put_entry *e, struct write *w)
 {
+    size_t begun;
+
     if (e->state == PUT_OK) {
-        put_sequence(e, out);
-    } else if (e->state == PUT_THROTTLED) {
-        kpw_buf_puts(out, "{\"ErrorCode\":\"ProvisionedThroughputExceededException\","
-                          "\"ErrorMessage\":\"");
-        throttle_text(k, e, out); /* names need no escapes */
-        kpw_buf_puts(out, "\"}");
-    } else {
-        kpw_buf_puts(out, "{\"ErrorCode\":\"InternalFailure\","
-                          "\"ErrorMessage\":\"Internal Service Failure\"}");
+        put_sequence(e, w);
+        return;
     }
+    write_object(w);
+    if (e->state == PUT_THROTTLED) {
+        write_member(w, "ErrorCode", "ProvisionedThroughputExceededException");
+        write_key(w, "ErrorMessage");
+        begun = write_text_begin(w);
+        throttle_text(k, e, w->out);
+        write_text_end(w, begun);
+    } else {
+        write_member(w, "ErrorCode", "InternalFailure");
+        write_member(w, "ErrorMessage", "Internal Service Failure");
+    }
+    write_object_end(w);
+}
+
+/* Into the object that was written last. */
+static void add_encryption(struct write *w)
+{
+    if (w->out->len)
+        w->out->len--; /* its end, in both forms */
+    write_member(w, "EncryptionType", "KMS");
+    write_object_end(w);
 }
 
 static void answer_single(struct kinesis *k, struct kinesis_call *call, const struct put_entry *e)
@@ -96,7 +129,9 @@ static void answer_single(struct kinesis *k, struct kinesis_call *call, const st
     } else if (e->state == PUT_FAILED) {
         kinesis_fail(call, "InternalFailure", NULL);
     } else {
-        put_entry(k, e, out);
+        put_entry(k, e, kinesis_write(call));
+        if (e->shard->stream->life.key_id)
+            add_encryption(&k->writer);
         kinesis_answer(call);
     }
 }
@@ -104,23 +139,30 @@ static void answer_single(struct kinesis *k, struct kinesis_call *call, const st
 /* [consumes put] */
 static void put_answer(struct kinesis *k, struct kinesis_put *put)
 {
-    struct kinesis_call call = {.k = k, .check = &k->check, .x = put->x};
-    struct kpw_buf *out;
-    size_t failed = 0;
+    struct kinesis_call call = {.k = k,
+                                .check = &k->check,
+                                .x = put->x,
+                                .is_cbor = put->is_cbor,
+                                .has_origin = put->has_origin};
+    struct write *w;
+    int64_t failed = 0;
 
     if (put->is_single) {
         answer_single(k, &call, &put->entries[0]);
     } else {
         for (size_t i = 0; i < put->n; i++)
             failed += put->entries[i].state != PUT_OK;
-        out = kinesis_out(&call);
-        kpw_buf_appendf(out, "{\"FailedRecordCount\":%zu,\"Records\":[", failed);
-        for (size_t i = 0; i < put->n; i++) {
-            if (i)
-                kpw_buf_putc(out, ',');
-            put_entry(k, &put->entries[i], out);
-        }
-        kpw_buf_puts(out, "]}");
+        w = kinesis_write(&call);
+        write_object(w);
+        write_member_int(w, "FailedRecordCount", failed);
+        write_key(w, "Records");
+        write_list(w);
+        for (size_t i = 0; i < put->n; i++)
+            put_entry(k, &put->entries[i], w);
+        write_list_end(w);
+        if (put->stream->life.key_id)
+            write_member(w, "EncryptionType", "KMS");
+        write_object_end(w);
         kinesis_answer(&call);
     }
     kinesis_stream_unref(put->stream);
@@ -150,8 +192,7 @@ static void commit_run(void *arg) /* [any] */
 {
     struct kinesis_commit *commit = arg;
 
-    for (size_t i = 0; i < commit->k->n_writes; i++)
-        log_write_run(&commit->k->writes[i]);
+    log_write_run(commit->k->writes, commit->k->n_writes);
     pthread_mutex_lock(&commit->lock);
     commit->is_running = false;
     pthread_cond_signal(&commit->ended);
@@ -167,10 +208,15 @@ static void commit_free(struct kinesis_commit *commit)
     free(commit);
 }
 
+static struct kinesis_shard *shard_of(struct log *log)
+{
+    return (struct kinesis_shard *)((char *)log - offsetof(struct kinesis_shard, log));
+}
+
 static void write_failed(struct kinesis *k, struct log_write *w)
 {
     /* A full disk stays full for a while: the first refusal is news, the rest are counted. */
-    if (!w->log->has_complained)
+    if (!w->log->has_complained && !shard_of(w->log)->stream->is_deleted)
         kp->log(k->local->node, KP_LOG_ERROR, "kinesis.write-failed",
                 "shard=%s error=\"%s\" cut=%d", w->log->path, strerror(w->error), w->is_cut);
     w->log->has_complained = true;
@@ -186,6 +232,16 @@ static void write_worked(struct kinesis *k, struct log_write *w)
     if (w->log->has_complained)
         kp->log(k->local->node, KP_LOG_INFO, "kinesis.write-recovered", "shard=%s", w->log->path);
     w->log->has_complained = false;
+    if (k->on_readable)
+        k->on_readable(k, shard_of(w->log));
+}
+
+static void write_end(struct kinesis *k, struct log_write *w)
+{
+    if (log_write_end(w))
+        write_worked(k, w);
+    else
+        write_failed(k, w);
 }
 
 static void commit_end(struct kinesis *k)
@@ -193,10 +249,7 @@ static void commit_end(struct kinesis *k)
     struct kinesis_put *put, *next;
 
     for (size_t i = 0; i < k->n_writes; i++)
-        if (log_write_end(&k->writes[i]))
-            write_worked(k, &k->writes[i]);
-        else
-            write_failed(k, &k->writes[i]);
+        write_end(k, &k->writes[i]);
     k->n_writes = 0;
     k->is_committing = false;
     put = k->committing;
@@ -229,9 +282,8 @@ static void commit_take(struct kinesis *k, struct kinesis_shard *shard, int64_t 
 
     if (!log_write_begin(&shard->log, now_ms, &w) || add_write(k, &w))
         return;
-    log_write_run(&w);
-    if (!log_write_end(&w))
-        write_failed(k, &w);
+    log_write_run(&w, 1);
+    write_end(k, &w);
 }
 
 static void commit_put(struct kinesis *k, struct kinesis_put *put, int64_t now_ms)
@@ -250,7 +302,7 @@ static void commit_put(struct kinesis *k, struct kinesis_put *put, int64_t now_m
 
 static void commit_begin(struct kinesis *k)
 {
-    int64_t now_ms = kp->wall_ms();
+    int64_t now_ms = local_now_ms(k->local);
 
     k->is_committing = true;
     k->committing = k->waiting; /* moved */
@@ -272,11 +324,11 @@ void kinesis_flush(struct kinesis *k, struct kinesis_shard *shard)
 {
     struct log_write w;
 
-    if (k->local->durability != LOCAL_MEMORY || !log_write_begin(&shard->log, kp->wall_ms(), &w))
+    if (k->local->durability != LOCAL_MEMORY ||
+        !log_write_begin(&shard->log, local_now_ms(k->local), &w))
         return;
-    log_write_run(&w);
-    if (!log_write_end(&w))
-        write_failed(k, &w);
+    log_write_run(&w, 1);
+    write_end(k, &w);
 }
 
 static void flush_all(kp_node *node, void *arg)
@@ -292,9 +344,11 @@ static void flush_all(kp_node *node, void *arg)
 /* [consumes put] Answers when its records are as durable as configured. */
 static void put_commit(struct kinesis *k, struct kinesis_put *put)
 {
+    kinesis_busy(k);
     if (k->local->durability == LOCAL_MEMORY) {
         for (size_t i = 0; i < put->n; i++)
-            if (put->entries[i].shard->log.pending.len >= FLUSH_BYTES)
+            if (put->entries[i].shard->log.pending.len >= FLUSH_BYTES ||
+                put->entries[i].shard->fans)
                 kinesis_flush(k, put->entries[i].shard);
         if (!k->local->timer_ext->active(k->flush_timer))
             k->local->timer_ext->start(k->flush_timer, FLUSH_MS, 0);
@@ -348,16 +402,19 @@ static bool hash_of(struct kpw_slice key, const struct check_value *explicit_has
     return true;
 }
 
-static uint16_t key_flags(struct kpw_slice key)
+static uint16_t record_flags(const struct kinesis_stream *stream, struct kpw_slice key)
 {
+    uint16_t kms = stream->life.key_id ? SEGMENT_KMS : 0;
+
     for (size_t i = 0; i < key.len; i++)
         if ((unsigned char)key.ptr[i] < 0x20 || key.ptr[i] == '"' || key.ptr[i] == '\\')
-            return SEGMENT_KEY_ESCAPED;
-    return 0;
+            return kms | SEGMENT_KEY_ESCAPED;
+    return kms;
 }
 
 static void begin_block(struct kinesis_call *call, struct kinesis_shard *shard)
 {
+    log_room(&shard->log);
     shard->has_block = true;
     shard->mark = shard->log.pending.len;
     shard->arrival_ms = log_arrival(&shard->log, call->now_ms);
@@ -372,12 +429,24 @@ static void end_block(struct kinesis_shard *shard)
         shard->log.pending.len = shard->block.start;
 }
 
+/* Where CBOR has the bytes themselves. */
+static bool decode(bool is_cbor, struct kpw_slice data, char *to, size_t *ret_len)
+{
+    if (!is_cbor)
+        return kpw_base64_decode(data.ptr, data.len, to, ret_len);
+    if (data.len)
+        memcpy(to, data.ptr, data.len);
+    *ret_len = data.len;
+    return true;
+}
+
 /* Decodes the data into the shard's block. False: not base64, or out of memory. */
 static bool store(struct kinesis_call *call, const struct check_record *r, struct put_entry *e)
 {
     struct kinesis_shard *shard = e->shard;
     struct kpw_slice key = r->key.text, data = r->data.text;
-    size_t room = kpw_base64_decoded_max(data.len), len = 0;
+    bool is_cbor = call->check->is_cbor;
+    size_t room = is_cbor ? data.len : kpw_base64_decoded_max(data.len), len = 0;
     char *to;
 
     if (!shard->has_block) {
@@ -386,8 +455,8 @@ static bool store(struct kinesis_call *call, const struct check_record *r, struc
         end_block(shard);
         segment_block_begin(&shard->block, &shard->log.pending);
     }
-    to = segment_record_add(&shard->block, key, key_flags(key), room);
-    if (!to || !kpw_base64_decode(data.ptr, data.len, to, &len))
+    to = segment_record_add(&shard->block, key, record_flags(shard->stream, key), room);
+    if (!to || !decode(is_cbor, data, to, &len))
         return false;
     segment_record_end(&shard->block, len);
     e->index = shard->log.next_index + shard->block.count - 1;
@@ -417,7 +486,7 @@ static void finish_blocks(struct kinesis_put *put, bool keep)
 static bool check_size(struct kinesis_call *call, const struct kinesis_put *put,
                        const struct check_record *r, size_t i, size_t *total)
 {
-    size_t n = kpw_base64_decoded_len(r->data.text.ptr, r->data.text.len) + r->key.text.len;
+    size_t n = check_blob_len(call->check, &r->data) + r->key.text.len;
     char path[60] = "data";
 
     *total += n;
@@ -433,10 +502,22 @@ static bool check_size(struct kinesis_call *call, const struct kinesis_put *put,
                         (long long)put->stream->max_record_kib * 1024);
 }
 
+/* A fault's shard: the open one behind a record's own. */
+static struct kinesis_shard *wrong_shard(const struct kinesis_stream *stream,
+                                         const struct kinesis_shard *shard)
+{
+    size_t i = 0;
+
+    while (stream->open[i] != shard)
+        i++;
+    return stream->open[(i + 1) % stream->n_open];
+}
+
 /* Finds the shard of every record. False: answered. */
 static bool route(struct kinesis_call *call, struct kinesis_put *put,
                   const struct check_record *records)
 {
+    bool is_wrong = local_fault_wrong_shard(call->k->local, call->x);
     size_t total = 0;
     kpw_u128 hash;
 
@@ -447,6 +528,8 @@ static bool route(struct kinesis_call *call, struct kinesis_put *put,
                                 "[0, 2^128-1]. Specified value was %.*s",
                                 (int)records[i].hash.text.len, records[i].hash.text.ptr);
         put->entries[i].shard = kinesis_shard_of(put->stream, hash);
+        if (is_wrong)
+            put->entries[i].shard = wrong_shard(put->stream, put->entries[i].shard);
         if (!check_size(call, put, &records[i], i, &total))
             return false;
     }
@@ -464,8 +547,12 @@ static bool store_all(struct kinesis_call *call, struct kinesis_put *put,
     for (size_t i = 0; i < put->n; i++) {
         const struct check_record *r = &records[i];
         struct put_entry *e = &put->entries[i];
-        size_t bytes = kpw_base64_decoded_len(r->data.text.ptr, r->data.text.len) + r->key.text.len;
+        size_t bytes = check_blob_len(call->check, &r->data) + r->key.text.len;
 
+        if (local_fault_entry(call->k->local, call->x)) {
+            e->state = PUT_FAILED;
+            continue;
+        }
         if (!has_capacity(call, e->shard, bytes)) {
             e->state = PUT_THROTTLED;
             continue;
@@ -473,7 +560,7 @@ static bool store_all(struct kinesis_call *call, struct kinesis_put *put,
         if (store(call, r, e))
             continue;
         finish_blocks(put, false);
-        if (check_blob(r->data.text, error))
+        if (call->check->is_cbor || check_blob(r->data.text, error))
             return kinesis_trouble(call, "out of memory");
         return kinesis_fail(call, "SerializationException", "%s",
                             kpw_buf_cstr(error) ? error->ptr : "");
@@ -494,6 +581,8 @@ static void put_all(struct kinesis_call *call, struct kinesis_stream *stream,
     put->x = call->x;
     put->stream = stream;
     put->is_single = is_single;
+    put->is_cbor = call->is_cbor;
+    put->has_origin = call->has_origin;
     put->n = n;
     if (!route(call, put, records) || !store_all(call, put, records)) {
         free(put);
@@ -505,7 +594,7 @@ static void put_all(struct kinesis_call *call, struct kinesis_stream *stream,
 
 void kinesis_put_records(struct kinesis_call *call)
 {
-    struct kinesis_stream *stream = kinesis_find(call);
+    struct kinesis_stream *stream = kinesis_find_live(call);
 
     if (stream)
         put_all(call, stream, call->check->records, call->check->n_records, false);
@@ -532,7 +621,7 @@ static bool check_ordering(struct kinesis_call *call, const struct kinesis_strea
 
 void kinesis_put_record(struct kinesis_call *call)
 {
-    struct kinesis_stream *stream = kinesis_find(call);
+    struct kinesis_stream *stream = kinesis_find_live(call);
     struct check_record record;
 
     if (!stream)

@@ -27,6 +27,7 @@ enum {
     SEGMENT_RECORD = 8,          /* bytes before a record's key */
     SEGMENT_BODY_MAX = 16 << 20, /* larger is not ours */
     SEGMENT_KEY_ESCAPED = 1,     /* flag: the key must be escaped in JSON */
+    SEGMENT_KMS = 2,             /* flag: the stream was encrypted */
 };
 
 struct segment_head {

@@ -90,14 +90,16 @@ static bool read_token(struct kinesis_call *call, struct kpw_slice token, struct
 }
 
 static void put_token(struct kinesis_call *call, const struct question *q, uint64_t first,
-                      struct kpw_buf *out)
+                      struct write *w)
 {
     uint64_t numbers[4] = {htole64((uint64_t)q->stream->id), htole64((uint64_t)q->filter),
                            htole64(first), htole64((uint64_t)q->time_ms)};
+    size_t begun;
 
-    kpw_buf_puts(out, ",\"NextToken\":\"");
-    kinesis_seal(call->k, TOKEN_SHARDS, call->now_ms, kpw_slice(numbers, sizeof numbers), out);
-    kpw_buf_putc(out, '"');
+    write_key(w, "NextToken");
+    begun = write_text_begin(w);
+    kinesis_seal(call->k, TOKEN_SHARDS, call->now_ms, kpw_slice(numbers, sizeof numbers), w->out);
+    write_text_end(w, begun);
 }
 
 static bool read_question(struct kinesis_call *call, struct question *q)
@@ -115,6 +117,8 @@ static bool read_question(struct kinesis_call *call, struct question *q)
     q->stream = kinesis_find(call);
     if (!q->stream || !read_filter(call, q))
         return false;
+    if (q->stream->life.status == KINESIS_CREATING) /* has no shards yet */
+        return kinesis_need_active(call, q->stream);
     if (created->is_given && created->number / 1000 != q->stream->created_ms / 1000)
         return kinesis_fail(call, "ResourceNotFoundException",
                             "Stream %s under account %s not found.", q->stream->name,
@@ -160,13 +164,15 @@ void kinesis_list_shards(struct kinesis_call *call)
     const struct check_value *limit = check_get(call->check, "MaxResults");
     size_t most = limit->is_given && limit->number < PAGE ? (size_t)limit->number : PAGE, n = 0;
     struct question q = {0};
-    struct kpw_buf *out;
+    struct write *w;
     uint64_t next = 0;
 
     if (!read_question(call, &q))
         return;
-    out = kinesis_out(call);
-    kpw_buf_puts(out, "{\"Shards\":[");
+    w = kinesis_write(call);
+    write_object(w);
+    write_key(w, "Shards");
+    write_list(w);
     for (uint64_t i = q.first; i < q.stream->n_shards; i++) {
         const struct kinesis_shard *shard = q.stream->shards[i];
 
@@ -176,13 +182,12 @@ void kinesis_list_shards(struct kinesis_call *call)
             next = i;
             break;
         }
-        if (n++)
-            kpw_buf_putc(out, ',');
-        kinesis_put_shard(shard, out);
+        n++;
+        kinesis_write_shard(shard, w);
     }
-    kpw_buf_putc(out, ']');
+    write_list_end(w);
     if (next)
-        put_token(call, &q, next, out);
-    kpw_buf_putc(out, '}');
+        put_token(call, &q, next, w);
+    write_object_end(w);
     kinesis_answer(call);
 }

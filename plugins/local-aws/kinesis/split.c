@@ -1,7 +1,32 @@
-/* split.c - SplitShard, MergeShards, UpdateShardCount. They are done when they answer. */
+/* split.c - SplitShard, MergeShards, UpdateShardCount. The shards are changed when they answer. */
 #include <stdio.h>
 
 #include "plugins/local-aws/kinesis/kinesis.h"
+
+enum { SHARDS_MAX = 10000, SCALINGS_MAX = 10 /* in a rolling day */ };
+
+/* The stream when it is ACTIVE and the members are ids of shards, which is looked at first.
+ * NULL: answered. */
+static struct kinesis_stream *find_stream(struct kinesis_call *call, const char *const members[],
+                                          size_t n)
+{
+    struct kpw_slice name;
+    uint32_t number;
+
+    if (!kinesis_name(call, &name))
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct kpw_slice text = check_get(call->check, members[i])->text;
+
+        if (kinesis_shard_parse(text, &number))
+            continue;
+        kinesis_fail(call, "ResourceNotFoundException",
+                     "Could not find shard %.*s in stream %.*s under account %s.", (int)text.len,
+                     text.ptr, (int)name.len, name.ptr, call->k->local->account);
+        return NULL;
+    }
+    return kinesis_find_active(call);
+}
 
 /* The shard a member names; NULL: answered. */
 static struct kinesis_shard *find_shard(struct kinesis_call *call, struct kinesis_stream *stream,
@@ -43,22 +68,24 @@ static void do_reshard(struct kinesis_call *call, struct kinesis_reshard *reshar
 {
     for (size_t i = 0; i < reshard->n_from; i++)
         kinesis_flush(call->k, reshard->from[i]);
-    if (kinesis_reshard(call->k, reshard, call->now_ms))
-        kinesis_answer_empty(call);
-    else
+    if (!kinesis_reshard(call->k, reshard, call->now_ms)) {
         kinesis_trouble(call, "the shards cannot be changed");
+        return;
+    }
+    kinesis_updating(call, reshard->from[0]->stream);
+    kinesis_answer_empty(call);
 }
 
 void kinesis_split_shard(struct kinesis_call *call)
 {
-    struct kinesis_stream *stream = kinesis_find(call);
+    struct kinesis_stream *stream = find_stream(call, (const char *const[]){"ShardToSplit"}, 1);
     struct kpw_slice text = check_get(call->check, "NewStartingHashKey")->text;
     struct kinesis_shard *shard;
     char id[KINESIS_SHARD_ID], low[KPW_U128_SIZE], high[KPW_U128_SIZE];
     kpw_u128 key;
 
     if (!stream || !is_provisioned(call, stream) ||
-        !(shard = find_shard(call, stream, "ShardToSplit")))
+        !(shard = find_shard(call, stream, "ShardToSplit")) || !kinesis_within_shards(call, 1))
         return;
     if (!kpw_u128_parse(text, &key) || shard->high - shard->low < 2 || key <= shard->low + 1 ||
         key >= shard->high) {
@@ -80,7 +107,8 @@ void kinesis_split_shard(struct kinesis_call *call)
 
 void kinesis_merge_shards(struct kinesis_call *call)
 {
-    struct kinesis_stream *stream = kinesis_find(call);
+    static const char *const ids[] = {"ShardToMerge", "AdjacentShardToMerge"};
+    struct kinesis_stream *stream = find_stream(call, ids, 2);
     struct kinesis_shard *a, *b;
     char first[KINESIS_SHARD_ID], second[KINESIS_SHARD_ID];
 
@@ -146,13 +174,19 @@ static bool resize(struct kinesis *k, struct kinesis_stream *stream, size_t n, i
 
 void kinesis_update_shard_count(struct kinesis_call *call)
 {
-    struct kinesis_stream *stream = kinesis_find(call);
+    struct kinesis_stream *stream = kinesis_find_active(call);
     size_t target = (size_t)check_get(call->check, "TargetShardCount")->number, n;
-    struct kpw_buf *out;
+    struct write *w;
 
     if (!stream || !is_provisioned(call, stream))
         return;
     n = stream->n_open;
+    if (target > SHARDS_MAX) {
+        kinesis_fail(call, "InvalidArgumentException",
+                     "UpdateShardCount cannot scale beyond %d shards. Target: %zu.", SHARDS_MAX,
+                     target);
+        return;
+    }
     if (target > 2 * n || target < (n + 1) / 2) {
         kinesis_fail(call, "InvalidArgumentException",
                      "UpdateShardCount cannot scale beyond double or below half of the current "
@@ -160,24 +194,23 @@ void kinesis_update_shard_count(struct kinesis_call *call)
                      n, target);
         return;
     }
-    if (kinesis_open_shards(call->k) - n + target > KINESIS_SHARD_LIMIT) {
-        kinesis_fail(call, "LimitExceededException",
-                     "This request would exceed the shard limit for the account %s in %s.",
-                     call->k->local->account, call->k->local->region);
+    if (!kinesis_may_change(call, stream, KINESIS_SCALED, SCALINGS_MAX) ||
+        (target > n && !kinesis_within_shards(call, target - n)))
         return;
-    }
     for (size_t i = 0; i < n; i++)
         kinesis_flush(call->k, stream->open[i]);
     if (!resize(call->k, stream, target, call->now_ms)) {
         kinesis_trouble(call, "the shards cannot be changed");
         return;
     }
-    out = kinesis_out(call);
-    kpw_buf_appendf(out,
-                    "{\"StreamName\":\"%s\",\"CurrentShardCount\":%zu,\"TargetShardCount\":%zu,"
-                    "\"StreamARN\":\"",
-                    stream->name, n, target);
-    kinesis_arn(call->k, stream, out);
-    kpw_buf_puts(out, "\"}");
+    kinesis_updating(call, stream);
+    kinesis_note_change(call, stream, KINESIS_SCALED);
+    w = kinesis_write(call);
+    write_object(w);
+    write_member(w, "StreamName", stream->name);
+    write_member_int(w, "CurrentShardCount", (int64_t)n);
+    write_member_int(w, "TargetShardCount", (int64_t)target);
+    kinesis_write_arn(call->k, stream, w);
+    write_object_end(w);
     kinesis_answer(call);
 }

@@ -8,12 +8,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugins/local-aws/kinesis/kinesis.h"
+#include "plugins/local-aws/kinesis/consumers.h"
 #include "plugins/local-aws/kinesis/folder.h"
 #include "plugins/local-aws/sql.h"
+
+enum { FILES = 16384 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS kinesis_streams(id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -56,6 +59,7 @@ static void free_stream(struct kinesis_stream *stream)
         log_close(&stream->shards[i]->log);
         free(stream->shards[i]);
     }
+    kinesis_life_fini(&stream->life);
     free(stream->shards);
     free(stream->open);
     free(stream);
@@ -211,6 +215,7 @@ static bool adopt_shard(struct kinesis *k, struct kinesis_stream *stream,
         .created_s = shard->created_s,
         .stream = (uint64_t)stream->id,
         .sync = k->local->durability == LOCAL_FSYNC,
+        .spares = &k->spares,
         .fd = -1,
         .old_fd = -1,
     };
@@ -220,6 +225,7 @@ static bool adopt_shard(struct kinesis *k, struct kinesis_stream *stream,
     if (cut) {
         kp->log(k->local->node, KP_LOG_WARN, "kinesis.tail-cut", "shard=%s bytes=%llu",
                 shard->log.path, (unsigned long long)cut);
+        k->tail_cut_bytes += cut;
         kp->count(k->local->node, "kinesis_tail_cut_bytes", (int64_t)cut);
     }
     return true;
@@ -274,7 +280,8 @@ static bool load_streams(struct kinesis *k, char *why, size_t cap)
         stream->retention_hours = sqlite3_column_int64(st, 3);
         stream->max_record_kib = sqlite3_column_int64(st, 4);
         stream->on_demand = sqlite3_column_int64(st, 5) != 0;
-        ok = load_shards(k, stream, why, cap) && insert_stream(k, stream);
+        ok = kinesis_life_load(k, stream) && load_shards(k, stream, why, cap) &&
+             insert_stream(k, stream);
         if (!ok)
             free_stream(stream);
     }
@@ -313,16 +320,29 @@ static bool is_known_folder(void *arg, const char *folder)
     return false;
 }
 
+/* A shard in use has one or two files open, and the usual limit is for programs of select(). */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= FILES)
+        return;
+    limit.rlim_cur = limit.rlim_max < FILES ? limit.rlim_max : FILES;
+    setrlimit(RLIMIT_NOFILE, &limit); /* else it stays: shards fail one by one, with a message */
+}
+
 bool kinesis_state_open(struct kinesis *k, char *why, size_t cap)
 {
     k->root = -1;
+    raise_file_limit();
     if ((mkdirat(k->local->dir_fd, "kinesis", 0700) && errno != EEXIST) ||
         (k->root = openat(k->local->dir_fd, "kinesis", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         snprintf(why, cap, "cannot use %s/kinesis: %s", k->local->dir, strerror(errno));
         return false;
     }
     snprintf(why, cap, "cannot read %s/state.db: %s", k->local->dir, "disk or memory");
-    if (!sql_exec(k->local->db, schema) || !load_key(k) || !load_streams(k, why, cap))
+    if (!sql_exec(k->local->db, schema) || !kinesis_life_open(k) || !load_key(k) ||
+        !load_streams(k, why, cap) || !kinesis_consumers_load(k))
         return false;
     folder_sweep(k->root, is_known_folder, k);
     return true;
@@ -412,7 +432,7 @@ bool kinesis_stream_add(struct kinesis *k, const struct kinesis_stream *like, si
     *stream = *like;
     stream->refs = 1;
     folder_drop(k->root, stream->name);
-    ok = sql_begin(k->local->db) && write_stream(k, stream) &&
+    ok = sql_begin(k->local->db) && write_stream(k, stream) && kinesis_life_write(k, stream) &&
          write_tags(k, stream->id, tags, n_tags);
     for (size_t i = 0; ok && i < n; i++) {
         struct kinesis_shard shard = {
@@ -445,6 +465,8 @@ bool kinesis_stream_remove(struct kinesis *k, struct kinesis_stream *stream)
     sql_bind_int(st, 1, stream->id);
     if (!run(st))
         return false;
+    kinesis_feed_end_stream(k, stream);
+    kinesis_consumers_drop(stream);
     folder_drop(k->root, stream->name);
     take_out(k, stream);
     stream->is_deleted = true;
@@ -532,6 +554,8 @@ bool kinesis_reshard(struct kinesis *k, const struct kinesis_reshard *reshard, i
     for (size_t i = 0; i < reshard->n_from; i++)
         reshard->from[i]->closed_s = end_s;
     list_open(stream);
+    for (size_t i = 0; k->on_readable && i < reshard->n_from; i++)
+        k->on_readable(k, reshard->from[i]);
     return true;
 }
 
@@ -553,6 +577,7 @@ static void expire_shard(struct kinesis *k, struct kinesis_stream *stream, size_
     sql_bind_int(st, 2, shard->number);
     if (!run(st))
         return;
+    kinesis_feed_end_shard(k, shard);
     folder_drop_shard(k->root, stream->name, shard->number);
     log_close(&shard->log);
     free(shard);
@@ -561,7 +586,7 @@ static void expire_shard(struct kinesis *k, struct kinesis_stream *stream, size_
 
 void kinesis_expire(struct kinesis *k)
 {
-    int64_t now_ms = kp->wall_ms();
+    int64_t now_ms = local_now_ms(k->local);
 
     for (size_t i = 0; i < k->n_streams; i++) {
         struct kinesis_stream *stream = k->streams[i];

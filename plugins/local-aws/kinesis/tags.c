@@ -6,8 +6,6 @@
 #include "plugins/local-aws/sql.h"
 #include "sdk/wire/utf8.h"
 
-enum { TAGS_MAX = 50 };
-
 /* ---- retention */
 
 static bool set_retention(struct kinesis_call *call, struct kinesis_stream *stream, int64_t hours)
@@ -15,6 +13,7 @@ static bool set_retention(struct kinesis_call *call, struct kinesis_stream *stre
     int64_t before = stream->retention_hours;
 
     stream->retention_hours = hours;
+    kinesis_updating(call, stream);
     if (kinesis_stream_change(call->k, stream)) {
         kinesis_answer_empty(call);
         return true;
@@ -25,7 +24,7 @@ static bool set_retention(struct kinesis_call *call, struct kinesis_stream *stre
 
 static void change_retention(struct kinesis_call *call, bool up)
 {
-    struct kinesis_stream *stream = kinesis_find(call);
+    struct kinesis_stream *stream = kinesis_find_active(call);
     int64_t hours = check_get(call->check, "RetentionPeriodHours")->number;
 
     if (!stream)
@@ -76,8 +75,8 @@ static bool is_tag_char(uint32_t c)
                     : (c >= 0xc0 && c <= 0x1fff) || (c >= 0x2c00 && c <= 0xd7ff);
 }
 
-static bool check_chars(struct kinesis_call *call, const struct kinesis_stream *stream,
-                        const struct check_value *v, size_t n, const char *what)
+bool kinesis_check_tags(struct kinesis_call *call, const char *owner, const struct check_value *v,
+                        size_t n, const char *what)
 {
     const struct kpw_slice *items = call->check->items + v->first;
     bool percent = false;
@@ -97,11 +96,36 @@ static bool check_chars(struct kinesis_call *call, const struct kinesis_stream *
     }
     if (percent)
         return kinesis_fail(call, "InvalidArgumentException",
-                            "Failed to %s stream %s under account %s because some tags contained "
-                            "illegal characters. The allowed characters are Unicode letters, "
+                            "Failed to %s %s under account %s because some tags contained illegal "
+                            "characters. The allowed characters are Unicode letters, "
                             "white-spaces, '_',',','/','=','+','-','@'.",
-                            what, stream->name, call->k->local->account);
+                            what, owner, call->k->local->account);
     return true;
+}
+
+bool kinesis_too_many_tags(struct kinesis_call *call, const char *owner)
+{
+    return kinesis_fail(call, "InvalidArgumentException",
+                        "Failed to add tags to %s under account %s because a given stream cannot "
+                        "have more than 10 tags associated with it.",
+                        owner, call->k->local->account);
+}
+
+static bool check_chars(struct kinesis_call *call, const struct kinesis_stream *stream,
+                        const struct check_value *v, size_t n, const char *what)
+{
+    char owner[KINESIS_OWNER_SIZE];
+
+    snprintf(owner, sizeof owner, "stream %s", stream->name);
+    return kinesis_check_tags(call, owner, v, n, what);
+}
+
+static bool too_many(struct kinesis_call *call, const struct kinesis_stream *stream)
+{
+    char owner[KINESIS_OWNER_SIZE];
+
+    snprintf(owner, sizeof owner, "stream %s", stream->name);
+    return kinesis_too_many_tags(call, owner);
 }
 
 /* ---- rows */
@@ -161,14 +185,11 @@ void kinesis_add_tags(struct kinesis_call *call)
         bind_slice(st, 3, item[1]);
         ok = finish(st);
     }
-    fits = !ok || count_tags(k, stream) <= TAGS_MAX;
+    fits = !ok || count_tags(k, stream) <= KINESIS_TAGS_MAX;
     if (!sql_end(k->local->db, ok && fits) && fits)
         kinesis_trouble(call, "state.db cannot be written");
     else if (!fits)
-        kinesis_fail(call, "InvalidArgumentException",
-                     "Failed to add tags to stream %s under account %s because a given stream "
-                     "cannot have more than 10 tags associated with it.",
-                     stream->name, k->local->account);
+        too_many(call, stream);
     else
         kinesis_answer_empty(call);
 }
@@ -196,13 +217,18 @@ void kinesis_remove_tags(struct kinesis_call *call)
         kinesis_trouble(call, "state.db cannot be written");
 }
 
+static struct kpw_slice column(sqlite3_stmt *st, int i)
+{
+    return kpw_slice(sql_text(st, i), (size_t)sqlite3_column_bytes(st, i));
+}
+
 void kinesis_list_tags(struct kinesis_call *call)
 {
     struct kinesis_stream *stream = kinesis_find(call);
     const struct check_value *limit = check_get(call->check, "Limit");
     const struct check_value *after = check_get(call->check, "ExclusiveStartTagKey");
-    int64_t most = limit->is_given ? limit->number : TAGS_MAX, n = 0;
-    struct kpw_buf *out = kinesis_out(call);
+    int64_t most = limit->is_given ? limit->number : KINESIS_TAGS_MAX, n = 0;
+    struct write *w = kinesis_write(call);
     sqlite3_stmt *st;
     bool more;
 
@@ -212,14 +238,18 @@ void kinesis_list_tags(struct kinesis_call *call)
                  "SELECT key, value FROM kinesis_tags WHERE stream = ?"
                  " AND key > ? ORDER BY key");
     bind_slice(st, 2, after->text);
-    kpw_buf_puts(out, "{\"Tags\":[");
-    while ((more = st && sqlite3_step(st) == SQLITE_ROW) && n < most) {
-        kpw_buf_puts(out, n++ ? ",{" : "{");
-        kpw_json_put_member(out, "Key", sql_text(st, 0), (size_t)sqlite3_column_bytes(st, 0));
-        kpw_json_put_member(out, "Value", sql_text(st, 1), (size_t)sqlite3_column_bytes(st, 1));
-        kpw_buf_putc(out, '}');
+    write_object(w);
+    write_key(w, "Tags");
+    write_list(w);
+    for (; (more = st && sqlite3_step(st) == SQLITE_ROW) && n < most; n++) {
+        write_object(w);
+        write_member_slice(w, "Key", column(st, 0));
+        write_member_slice(w, "Value", column(st, 1));
+        write_object_end(w);
     }
-    kpw_buf_appendf(out, "],\"HasMoreTags\":%s}", more ? "true" : "false");
+    write_list_end(w);
+    write_member_bool(w, "HasMoreTags", more);
+    write_object_end(w);
     sqlite3_finalize(st);
     if (st)
         kinesis_answer(call);

@@ -256,3 +256,17 @@ TEST(a_broken_blob_counts_before_a_broken_constraint)
            "'AB==' can not be converted to a Blob: Invalid last non-pad Base64 character "
            "dectected");
 }
+
+TEST(of_equal_members_the_last_one_counts)
+{
+    struct check check = {0};
+    const char *text = "{\"StreamName\":\"a\",\"Records\":[{\"PartitionKey\":\"1\",\"Data\":\"\"},"
+                       "{\"PartitionKey\":\"2\",\"Data\":\"\"}],\"StreamName\":\"b\","
+                       "\"Records\":[{\"PartitionKey\":\"3\",\"Data\":\"\"}]}";
+
+    EQ_INT(check_read(&check, records, kpw_slice_cstr(text)), CHECK_OK);
+    YES(kpw_slice_is(check_get(&check, "StreamName")->text, "b"));
+    EQ_INT(check.n_records, 1);
+    YES(kpw_slice_is(check.records[0].key.text, "3"));
+    check_fini(&check);
+}

@@ -25,6 +25,7 @@ void s3_call_fini(struct s3_call *call)
     for (size_t i = 0; i < call->n_headers; i++)
         kpw_buf_fini(&call->header_texts[i]);
     kpw_buf_fini(&call->body);
+    s3_post_free(call->post);
     json_decref(call->names);
     free(call->texts);
     if (call->file >= 0)
@@ -119,6 +120,11 @@ static int status_of(const char *code)
         {"BucketAlreadyOwnedByYou", 409},
         {"BucketNotEmpty", 409},
         {"ConditionalRequestConflict", 409},
+        {"InvalidBucketState", 409},
+        {"InvalidChunkSizeError", 403},
+        {"InvalidAccessKeyId", 403},
+        {"RequestTimeTooSkewed", 403},
+        {"SignatureDoesNotMatch", 403},
         {"InternalError", 500},
         {"InvalidRange", 416},
         {"InvalidPartNumber", 416},
@@ -140,6 +146,7 @@ static int status_of(const char *code)
         {"OwnershipControlsNotFoundError", 404},
         {"PreconditionFailed", 412},
         {"ReplicationConfigurationNotFoundError", 404},
+        {"ServerSideEncryptionConfigurationNotFoundError", 404},
         {"SlowDown", 503},
     };
 
@@ -180,7 +187,7 @@ void s3_refuse(struct s3_call *call, const char *code, const char *message, ...)
     }
     va_end(extras);
     kpw_xml_put_element_cstr(&call->body, "RequestId", call->request_id);
-    kpw_xml_put_element_cstr(&call->body, "HostId", call->request_id);
+    kpw_xml_put_element_cstr(&call->body, "HostId", call->id2);
     kpw_xml_put_close(&call->body, "Error");
     if (call->is_head)
         kpw_buf_fini(&call->body);
@@ -189,6 +196,39 @@ void s3_refuse(struct s3_call *call, const char *code, const char *message, ...)
 void s3_no_such_key(struct s3_call *call)
 {
     s3_refuse(call, "NoSuchKey", "The specified key does not exist.", "Key", call->key_bytes, NULL);
+}
+
+void s3_no_such_bucket(struct s3_call *call)
+{
+    s3_refuse(call, "NoSuchBucket", "The specified bucket does not exist", "BucketName",
+              call->bucket, NULL);
+}
+
+void s3_malformed_xml(struct s3_call *call)
+{
+    s3_refuse(call, "MalformedXML",
+              "The XML you provided was not well-formed or did not validate against our published "
+              "schema",
+              NULL);
+}
+
+void s3_not_allowed(struct s3_call *call, const char *what)
+{
+    char method[24];
+
+    snprintf(method, sizeof(method), "%.*s",
+             (int)(call->request->method.len < 20 ? call->request->method.len : 20),
+             call->request->method.ptr);
+    s3_refuse(call, "MethodNotAllowed",
+              "The specified method is not allowed against this resource.", "Method", method,
+              "ResourceType", what, NULL);
+}
+
+void s3_not_implemented(struct s3_call *call, const char *header, const char *more)
+{
+    s3_refuse(call, "NotImplemented",
+              "A header you provided implies functionality that is not implemented", "Header",
+              header, more ? "additionalMessage" : NULL, more, NULL);
 }
 
 void s3_precondition_failed(struct s3_call *call, const char *condition)
@@ -201,6 +241,22 @@ void s3_precondition_failed(struct s3_call *call, const char *condition)
 void s3_trouble(struct s3_call *call)
 {
     s3_refuse(call, "InternalError", "We encountered an internal error. Please try again.", NULL);
+}
+
+/* ---- steps ---- */
+
+enum { AT_ONCE = 256 * 1024 }; /* bytes; half a millisecond of digests */
+
+void s3_in_steps(struct s3_call *call, uint64_t bytes, void (*work)(struct s3_call *),
+                 void (*finish)(struct s3_call *))
+{
+    if (bytes <= AT_ONCE && !call->store->sync) {
+        work(call);
+        finish(call);
+        return;
+    }
+    call->work = work;
+    call->finish = finish;
 }
 
 void s3_iso_time(int64_t ms, char out[32])

@@ -4,9 +4,14 @@
 #include <string.h>
 #include <strings.h>
 
+struct line {
+    const char *name, *value;
+    size_t name_len, value_len;
+};
+
 void s3_chunked_init(struct s3_chunked *chunked, const char *body, size_t len)
 {
-    *chunked = (struct s3_chunked){body, body + len, false, NULL, 0};
+    *chunked = (struct s3_chunked){.at = body, .end = body + len, .last = S3_CHUNK_MIN};
 }
 
 static bool broken(struct s3_chunked *chunked)
@@ -22,6 +27,23 @@ static int hex_digit(char c)
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* ";chunk-signature=HEX" up to the line's end; other extensions are passed over. */
+static void take_signature(struct s3_chunked *chunked, const char *p, const char *newline)
+{
+    static const char name[] = ";chunk-signature=";
+    const char *at = memmem(p, (size_t)(newline - p), name, sizeof(name) - 1);
+
+    chunked->signature = NULL;
+    chunked->signature_len = 0;
+    if (!at)
+        return;
+    at += sizeof(name) - 1;
+    chunked->signature = at;
+    while (at < newline && *at != '\r' && *at != ';')
+        at++;
+    chunked->signature_len = (size_t)(at - chunked->signature);
 }
 
 /* "1a;chunk-signature=..\r\n": the number, and `at` behind the line. */
@@ -40,6 +62,7 @@ static bool take_header(struct s3_chunked *chunked, size_t *ret_size)
     }
     if (*p != ';' && *p != '\r' && *p != '\n')
         return false;
+    take_signature(chunked, p, newline);
     chunked->at = newline + 1;
     *ret_size = size;
     return true;
@@ -60,6 +83,8 @@ bool s3_chunked_next(struct s3_chunked *chunked, const char **data, size_t *len)
     }
     if ((size_t)(chunked->end - chunked->at) < size)
         return broken(chunked);
+    chunked->is_small = chunked->is_small || chunked->last < S3_CHUNK_MIN;
+    chunked->last = size;
     *data = chunked->at;
     *len = size;
     chunked->at += size;
@@ -69,27 +94,73 @@ bool s3_chunked_next(struct s3_chunked *chunked, const char **data, size_t *len)
     return true;
 }
 
+/* The next line of the trailer that has a name and a value; false: there is none. */
+static bool next_line(const char **at, const char *end, struct line *ret)
+{
+    while (*at < end) {
+        const char *newline = memchr(*at, '\n', (size_t)(end - *at));
+        const char *stop = newline ? newline : end, *colon;
+
+        ret->name = *at;
+        colon = memchr(*at, ':', (size_t)(stop - *at));
+        *at = newline ? newline + 1 : end;
+        if (!colon)
+            continue;
+        ret->name_len = (size_t)(colon - ret->name);
+        for (colon++; colon < stop && (*colon == ' ' || *colon == '\t');)
+            colon++;
+        while (stop > colon && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t'))
+            stop--;
+        ret->value = colon;
+        ret->value_len = (size_t)(stop - colon);
+        return true;
+    }
+    return false;
+}
+
+static bool has_name(const struct line *line, const char *name)
+{
+    return line->name_len == strlen(name) && strncasecmp(line->name, name, line->name_len) == 0;
+}
+
 bool s3_chunked_trailer(const struct s3_chunked *chunked, const char *name, const char **value,
                         size_t *len)
 {
-    const char *p = chunked->trailer, *end = p + chunked->trailer_len;
-    size_t n = strlen(name);
+    const char *at = chunked->trailer;
+    struct line line;
 
-    while (p && p < end) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p));
-        const char *stop = newline ? newline : end;
-
-        if ((size_t)(stop - p) > n && strncasecmp(p, name, n) == 0 && p[n] == ':') {
-            p += n + 1;
-            while (p < stop && (*p == ' ' || *p == '\t'))
-                p++;
-            while (stop > p && (stop[-1] == '\r' || stop[-1] == ' '))
-                stop--;
-            *value = p;
-            *len = (size_t)(stop - p);
-            return true;
-        }
-        p = newline ? newline + 1 : end;
+    while (at && next_line(&at, chunked->trailer + chunked->trailer_len, &line)) {
+        if (!has_name(&line, name))
+            continue;
+        *value = line.value;
+        *len = line.value_len;
+        return true;
     }
     return false;
+}
+
+size_t s3_chunked_trailer_block(const struct s3_chunked *chunked, char *out, const char **signature,
+                                size_t *len)
+{
+    const char *at = chunked->trailer;
+    struct line line;
+    size_t n = 0;
+
+    *signature = NULL;
+    *len = 0;
+    while (at && next_line(&at, chunked->trailer + chunked->trailer_len, &line)) {
+        if (has_name(&line, "x-amz-trailer-signature")) {
+            *signature = line.value;
+            *len = line.value_len;
+            continue;
+        }
+        for (size_t i = 0; i < line.name_len; i++)
+            out[n++] = (char)(line.name[i] >= 'A' && line.name[i] <= 'Z' ? line.name[i] | 0x20
+                                                                         : line.name[i]);
+        out[n++] = ':';
+        memcpy(out + n, line.value, line.value_len);
+        n += line.value_len;
+        out[n++] = '\n';
+    }
+    return n;
 }

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugins/local-aws/s3/layout.h"
 #include "plugins/local-aws/s3/multipart.h"
+#include "plugins/local-aws/s3/receive.h"
 #include "sdk/wire/uri.h"
 
 enum { PART_MIN = 5 * 1024 * 1024 };
@@ -31,16 +33,16 @@ struct complete {
     size_t n_parts;
     struct listed *listed; /* [owned] */
     size_t n_listed, room;
+    struct s3_temp temp; /* the object [owned] */
+    struct s3_meta meta; /* of it [owned] */
+    bool failed;
 };
 
 /* ---- reading the list ---- */
 
 static bool malformed(struct s3_call *call)
 {
-    s3_refuse(call, "MalformedXML",
-              "The XML you provided was not well-formed or did not validate against our published "
-              "schema",
-              NULL);
+    s3_malformed_xml(call);
     return false;
 }
 
@@ -336,29 +338,48 @@ static bool sum_of_checksums(const struct complete *c, char out[S3_CHECKSUM_MAX]
     return true;
 }
 
-static bool assemble(struct complete *c, struct s3_temp *temp, struct s3_meta *meta)
+static char *layout_of(const struct complete *c)
 {
+    struct kpw_buf out = KPW_BUF_INIT;
+    size_t len;
+
+    for (size_t i = 0; i < c->n_listed; i++)
+        s3_layout_put(&out, c->listed[i].part->size,
+                      c->upload.algorithm != S3_SUM_NONE ? c->listed[i].part->checksum : "");
+    return kpw_buf_take(&out, &len);
+}
+
+/* On the pool: all bytes into one file. */
+static bool assemble(struct complete *c)
+{
+    struct s3_meta *meta = &c->meta;
     struct s3_sum sum = {0};
     uint8_t raw[S3_SUM_RAW_MAX];
-    bool ok;
+    bool ok = s3_sum_init(&sum, meta->algorithm);
 
-    meta->algorithm = c->upload.algorithm != S3_SUM_NONE ? c->upload.algorithm : S3_CRC64NVME;
-    meta->is_composite = c->upload.is_composite;
-    meta->parts = (uint32_t)c->n_listed;
-    meta->headers = json_incref(c->upload.headers);
-    ok = s3_sum_init(&sum, meta->algorithm) && s3_temp_open(c->call->store, temp);
     for (size_t i = 0; ok && i < c->n_listed; i++) {
-        ok = append_part(c, c->listed[i].part, temp, &sum);
+        ok = append_part(c, c->listed[i].part, &c->temp, &sum);
         meta->size += c->listed[i].part->size;
     }
     if (ok)
         s3_base64(raw, s3_sum_end(&sum, raw), meta->checksum);
     s3_sum_fini(&sum);
-    ok = ok && (!meta->is_composite || sum_of_checksums(c, meta->checksum)) &&
-         sum_of_etags(c, meta->etag);
-    if (!ok)
-        s3_trouble(c->call);
-    return ok;
+    return ok && (!meta->is_composite || sum_of_checksums(c, meta->checksum)) &&
+           sum_of_etags(c, meta->etag) && (!c->call->store->sync || s3_temp_sync(&c->temp));
+}
+
+static bool begin_object(struct complete *c)
+{
+    c->meta.modified_ms = c->call->now_ms;
+    c->meta.algorithm = c->upload.algorithm != S3_SUM_NONE ? c->upload.algorithm : S3_CRC64NVME;
+    c->meta.is_composite = c->upload.is_composite;
+    c->meta.parts = (uint32_t)c->n_listed;
+    c->meta.headers = json_incref(c->upload.headers);
+    c->meta.layout = layout_of(c);
+    if (c->meta.layout && s3_temp_open(c->call->store, &c->temp))
+        return true;
+    s3_trouble(c->call);
+    return false;
 }
 
 static bool check_result(struct complete *c, const struct s3_meta *meta)
@@ -375,7 +396,7 @@ static bool check_result(struct complete *c, const struct s3_meta *meta)
                  (int)(size.len < 24 ? size.len : 24), size.ptr, ours);
         return bad_request(c->call, text);
     }
-    if (!sum.ptr || c->upload.algorithm == S3_SUM_NONE || kpw_slice_is(sum, meta->checksum))
+    if (!sum.ptr || kpw_slice_is(sum, meta->checksum))
         return true;
     snprintf(text, sizeof(text), "The %s you specified did not match the calculated checksum.",
              short_name(meta->algorithm));
@@ -389,8 +410,10 @@ static void answer(struct s3_call *call, const struct s3_meta *meta)
     struct kpw_buf location = KPW_BUF_INIT;
     char member[32];
 
-    kpw_buf_appendf(&location, "http://%.*s/%s/", (int)(host.len < 300 ? host.len : 300),
-                    host.ptr ? host.ptr : "", call->bucket);
+    kpw_buf_appendf(&location, "%s://%.*s/", call->request->is_tls ? "https" : "http",
+                    (int)(host.len < 300 ? host.len : 300), host.ptr ? host.ptr : "");
+    if (!call->is_virtual)
+        kpw_buf_appendf(&location, "%s/", call->bucket);
     kpw_uri_put(&location, call->key_bytes, call->key_len, true);
     s3_begin_xml(call, "CompleteMultipartUploadResult");
     kpw_xml_put_element(&call->body, "Location", location.ptr, location.len);
@@ -402,32 +425,100 @@ static void answer(struct s3_call *call, const struct s3_meta *meta)
     kpw_xml_put_element_cstr(&call->body, "ChecksumType",
                              meta->is_composite ? "COMPOSITE" : "FULL_OBJECT");
     kpw_xml_put_close(&call->body, "CompleteMultipartUploadResult");
+    s3_add_encryption(call, meta);
     call->body.failed = call->body.failed || location.failed;
     kpw_buf_fini(&location);
 }
 
-void s3_complete_upload(struct s3_call *call)
+/* A condition that holds now but may not have held all the time counts as a conflict. */
+static bool check_conflict(struct complete *c)
 {
-    struct complete c = {.call = call};
-    struct s3_temp temp = {-1, ""};
-    struct s3_meta meta = {.modified_ms = call->now_ms};
-    struct s3_key key = s3_key(call);
+    bool match = s3_header(c->call, "if-match").ptr, none = s3_header(c->call, "if-none-match").ptr;
 
-    if (!s3_find_upload(call, &c.upload))
-        return;
-    c.parts = s3_part_list(call->store, c.upload.id, &c.n_parts);
-    if (!read_list(&c) || !check_list(&c) || !s3_may_write(call, "if-match", "if-none-match") ||
-        !assemble(&c, &temp, &meta) || !check_result(&c, &meta))
+    if (!c->upload.was_touched || (!match && !none))
+        return true;
+    s3_refuse(c->call, "ConditionalRequestConflict",
+              "The conditional request cannot succeed due to a conflicting operation against this "
+              "resource.",
+              "Condition", match ? "If-Match" : "If-None-Match", "Key", c->call->key_bytes, NULL);
+    return false;
+}
+
+static void complete_free(struct complete *c)
+{
+    s3_temp_drop(c->call->store, &c->temp);
+    s3_meta_fini(&c->meta);
+    s3_upload_fini(&c->upload);
+    free(c->parts);
+    free(c->listed);
+    c->call->state = NULL;
+    free(c);
+}
+
+static void work(struct s3_call *call)
+{
+    struct complete *c = call->state;
+
+    c->failed = !assemble(c);
+}
+
+/* Meanwhile the upload may have gone, and the key may have changed. */
+static void publish(struct s3_call *call)
+{
+    struct complete *c = call->state;
+    struct s3_key key = s3_key(call);
+    struct s3_upload now = {.id = ""};
+
+    if (!s3_find_upload(call, &now))
         goto out;
-    if (s3_object_publish(call->store, &key, &temp, &meta) &&
-        s3_upload_remove(call->store, c.upload.id))
-        answer(call, &meta);
+    c->upload.was_touched = now.was_touched;
+    if (c->failed)
+        s3_trouble(call);
+    if (c->failed || !check_result(c, &c->meta) ||
+        !s3_may_write(call, "if-match", "if-none-match") || !check_conflict(c))
+        goto out;
+    if (s3_object_publish(call->store, &key, &c->temp, &c->meta) &&
+        s3_upload_remove(call->store, c->upload.id))
+        answer(call, &c->meta);
     else
         s3_trouble(call);
 out:
-    s3_temp_drop(call->store, &temp);
-    s3_meta_fini(&meta);
-    s3_upload_fini(&c.upload);
-    free(c.parts);
-    free(c.listed);
+    s3_upload_fini(&now);
+    complete_free(c);
+}
+
+static uint64_t bytes_of(const struct complete *c)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < c->n_listed; i++)
+        n += c->listed[i].part->size;
+    return n;
+}
+
+void s3_complete_upload(struct s3_call *call)
+{
+    struct complete *c;
+
+    if (!s3_check_document(call, S3_PAYLOAD_ONLY))
+        return;
+    c = calloc(1, sizeof(*c));
+    if (!c) {
+        s3_trouble(call);
+        return;
+    }
+    c->call = call;
+    c->temp.fd = -1;
+    call->state = c;
+    if (!s3_find_upload(call, &c->upload)) {
+        complete_free(c);
+        return;
+    }
+    c->parts = s3_part_list(call->store, c->upload.id, &c->n_parts);
+    if (!read_list(c) || !check_list(c) || !s3_may_write(call, "if-match", "if-none-match") ||
+        !check_conflict(c) || !begin_object(c)) {
+        complete_free(c);
+        return;
+    }
+    s3_in_steps(call, bytes_of(c), work, publish);
 }

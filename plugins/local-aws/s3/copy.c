@@ -1,9 +1,55 @@
-/* copy.c - CopyObject and UploadPartCopy. */
+/* copy.c - CopyObject and UploadPartCopy: the source is opened first, so whatever happens to its
+ * key meanwhile, the copy is of what was there then.
+ */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugins/local-aws/s3/multipart.h"
+
+#define SOURCE_MAX (UINT64_C(5) << 30) /* bytes of one copy */
+
+/* A copy under way. */
+struct copy {
+    struct s3_call *call;   /* [borrowed] */
+    struct s3_object old;   /* the source [owned] */
+    int from;               /* its content [owned] */
+    uint64_t first, len;    /* of it */
+    struct s3_temp temp;    /* [owned] */
+    struct s3_meta meta;    /* of the copy [owned] */
+    uint32_t number;        /* of a part */
+    struct s3_sum md5, sum; /* [owned] */
+    bool failed;
+};
+
+static struct copy *copy_new(struct s3_call *call)
+{
+    struct copy *copy = calloc(1, sizeof(*copy));
+
+    if (copy) {
+        copy->call = call;
+        copy->from = copy->temp.fd = -1;
+    } else {
+        s3_trouble(call);
+    }
+    return copy;
+}
+
+static void copy_free(struct copy *copy)
+{
+    if (copy->from >= 0)
+        close(copy->from);
+    s3_temp_drop(copy->call->store, &copy->temp);
+    s3_sum_fini(&copy->md5);
+    s3_sum_fini(&copy->sum);
+    s3_meta_fini(&copy->meta);
+    s3_object_fini(&copy->old);
+    copy->call->state = NULL;
+    free(copy);
+}
+
+/* ---- the source ---- */
 
 static bool bad_source(struct s3_call *call)
 {
@@ -17,14 +63,27 @@ struct source {
     struct s3_key key;
 };
 
+/* "?versionId=null" or nothing behind the key. */
+static bool check_source_version(struct s3_call *call, struct kpw_slice query)
+{
+    if (query.len == 0 || kpw_slice_is(query, "?versionId=null"))
+        return true;
+    s3_refuse(call, "InvalidArgument", "Invalid version id specified", "ArgumentName",
+              "x-amz-copy-source", NULL);
+    return false;
+}
+
 static bool read_source(struct s3_call *call, struct source *source)
 {
-    struct kpw_slice text = s3_header(call, "x-amz-copy-source");
+    struct kpw_slice text = s3_header_or_parameter(call, "x-amz-copy-source");
     const char *query = memchr(text.ptr, '?', text.len);
     struct s3_bucket bucket;
     char *slash;
     long n;
 
+    if (query &&
+        !check_source_version(call, kpw_slice(query, text.len - (size_t)(query - text.ptr))))
+        return false;
     if (query)
         text.len = (size_t)(query - text.ptr);
     if (text.len > 0 && text.ptr[0] == '/') {
@@ -45,57 +104,6 @@ static bool read_source(struct s3_call *call, struct source *source)
     return false;
 }
 
-/* Copies `len` bytes (or up to the end) and takes their digests. */
-static bool copy_content(struct s3_call *call, int from, uint64_t len, struct s3_temp *temp,
-                         struct s3_meta *meta)
-{
-    char piece[65536];
-    struct s3_sum md5 = {0}, sum = {0};
-    uint8_t raw[S3_SUM_RAW_MAX];
-    ssize_t n = 0;
-    bool ok = s3_sum_init(&md5, S3_MD5) && s3_sum_init(&sum, meta->algorithm) &&
-              s3_temp_open(call->store, temp);
-
-    meta->size = 0;
-    while (ok && meta->size < len) {
-        uint64_t left = len - meta->size;
-
-        n = read(from, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece));
-        if (n <= 0)
-            break;
-        s3_sum_add(&md5, piece, (size_t)n);
-        s3_sum_add(&sum, piece, (size_t)n);
-        meta->size += (uint64_t)n;
-        ok = s3_temp_write(temp, piece, (size_t)n);
-    }
-    ok = ok && n >= 0;
-    if (ok) {
-        s3_sum_end(&md5, raw);
-        s3_hex(raw, 16, meta->etag);
-        s3_base64(raw, s3_sum_end(&sum, raw), meta->checksum);
-    } else {
-        s3_trouble(call);
-    }
-    s3_sum_fini(&md5);
-    s3_sum_fini(&sum);
-    return ok;
-}
-
-static bool check_self_copy(struct s3_call *call, const struct source *source, bool replaces)
-{
-    bool same = strcmp(source->key.bucket, call->bucket) == 0 && source->key.len == call->key_len &&
-                memcmp(source->key.key, call->key_bytes, call->key_len) == 0;
-
-    if (!same || replaces || s3_header(call, "x-amz-storage-class").ptr)
-        return true;
-    s3_refuse(call, "InvalidRequest",
-              "This copy request is illegal because it is trying to copy an object to itself "
-              "without changing the object's metadata, storage class, website redirect location or "
-              "encryption attributes.",
-              NULL);
-    return false;
-}
-
 static bool check_source_conditions(struct s3_call *call, const struct s3_meta *meta)
 {
     const char *condition = "";
@@ -104,6 +112,73 @@ static bool check_source_conditions(struct s3_call *call, const struct s3_meta *
         return true;
     s3_precondition_failed(call, condition);
     return false;
+}
+
+static bool open_source(struct copy *copy, const struct source *source)
+{
+    struct s3_call *call = copy->call;
+
+    if (!s3_object_find(call->store, &source->key, &copy->old) ||
+        (copy->from = s3_object_open(call->store, &copy->old)) < 0) {
+        s3_refuse(call, "NoSuchKey", "The specified key does not exist.", "Key", source->key.key,
+                  NULL);
+        return false;
+    }
+    copy->len = copy->old.meta.size;
+    return check_source_conditions(call, &copy->old.meta);
+}
+
+/* ---- the bytes ---- */
+
+static bool start_content(struct copy *copy, enum s3_algorithm algorithm)
+{
+    struct s3_call *call = copy->call;
+
+    copy->meta.algorithm = algorithm != S3_SUM_NONE ? algorithm : S3_CRC64NVME;
+    copy->meta.modified_ms = call->now_ms;
+    if (copy->len > SOURCE_MAX) {
+        s3_refuse(call, "InvalidRequest",
+                  "The specified copy source is larger than the maximum allowable size for a copy "
+                  "source: 5368709120",
+                  NULL);
+        return false;
+    }
+    if (s3_sum_init(&copy->md5, S3_MD5) && s3_sum_init(&copy->sum, copy->meta.algorithm) &&
+        s3_temp_open(call->store, &copy->temp))
+        return true;
+    s3_trouble(call);
+    return false;
+}
+
+static bool copy_bytes(struct copy *copy)
+{
+    char piece[65536];
+
+    while (copy->meta.size < copy->len) {
+        uint64_t left = copy->len - copy->meta.size;
+        ssize_t n = pread(copy->from, piece, left < sizeof(piece) ? (size_t)left : sizeof(piece),
+                          (off_t)(copy->first + copy->meta.size));
+
+        if (n <= 0 || !s3_temp_write(&copy->temp, piece, (size_t)n))
+            return false;
+        s3_sum_add(&copy->md5, piece, (size_t)n);
+        s3_sum_add(&copy->sum, piece, (size_t)n);
+        copy->meta.size += (uint64_t)n;
+    }
+    return !copy->call->store->sync || s3_temp_sync(&copy->temp);
+}
+
+static void copy_content(struct s3_call *call)
+{
+    struct copy *copy = call->state;
+    uint8_t raw[S3_SUM_RAW_MAX];
+
+    copy->failed = !copy_bytes(copy);
+    if (copy->failed)
+        return;
+    s3_sum_end(&copy->md5, raw);
+    s3_hex(raw, 16, copy->meta.etag);
+    s3_base64(raw, s3_sum_end(&copy->sum, raw), copy->meta.checksum);
 }
 
 /* Opens the element of the answer and puts what both kinds of copy say. */
@@ -119,51 +194,139 @@ static void begin_answer(struct s3_call *call, const char *element, const struct
     kpw_xml_put_element_cstr(&call->body, member, meta->checksum);
 }
 
-static void answer_copy(struct s3_call *call, const struct s3_meta *meta)
+/* ---- whole objects ---- */
+
+static bool is_directive(struct s3_call *call, const char *header, const char *error,
+                         bool *ret_replace)
 {
-    begin_answer(call, "CopyObjectResult", meta);
-    kpw_xml_put_element_cstr(&call->body, "ChecksumType", "FULL_OBJECT");
-    kpw_xml_put_close(&call->body, "CopyObjectResult");
+    struct kpw_slice value = s3_header_or_parameter(call, header);
+    char text[40];
+
+    *ret_replace = kpw_slice_is(value, "REPLACE");
+    if (!value.ptr || *ret_replace || kpw_slice_is(value, "COPY"))
+        return true;
+    snprintf(text, sizeof(text), "%.*s", (int)(value.len < 30 ? value.len : 30), value.ptr);
+    s3_refuse(call, "InvalidArgument", error, "ArgumentName", header, "ArgumentValue", text, NULL);
+    return false;
+}
+
+static bool check_self_copy(struct s3_call *call, const struct source *source, bool replaces)
+{
+    static const char *const changes[] = {"x-amz-storage-class", "x-amz-website-redirect-location",
+                                          "x-amz-server-side-encryption"};
+    bool same = strcmp(source->key.bucket, call->bucket) == 0 && source->key.len == call->key_len &&
+                memcmp(source->key.key, call->key_bytes, call->key_len) == 0;
+
+    if (!same || replaces)
+        return true;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+        if (s3_header_or_parameter(call, changes[i]).ptr)
+            return true;
+    s3_refuse(call, "InvalidRequest",
+              "This copy request is illegal because it is trying to copy an object to itself "
+              "without changing the object's metadata, storage class, website redirect location or "
+              "encryption attributes.",
+              NULL);
+    return false;
+}
+
+/* Takes `name` from one of two sets of headers. */
+static void take(json_t *to, const json_t *from, const char *name)
+{
+    json_t *value = json_object_get(from, name);
+
+    if (value)
+        json_object_set(to, name, value);
+    else
+        json_object_del(to, name);
+}
+
+/* Metadata goes along or is replaced, so do tags; the rest is always as the request says. */
+static json_t *copied_headers(struct s3_call *call, const json_t *old, bool replaces,
+                              bool replaces_tags)
+{
+    static const char *const asked[] = {"x-amz-storage-class", "x-amz-website-redirect-location",
+                                        "x-amz-acl", "x-amz-server-side-encryption",
+                                        "x-amz-server-side-encryption-aws-kms-key-id"};
+    json_t *given = s3_stored_headers(call);
+    json_t *headers = given ? json_copy(replaces ? given : (json_t *)old) : NULL;
+
+    for (size_t i = 0; headers && i < sizeof(asked) / sizeof(asked[0]); i++)
+        take(headers, given, asked[i]);
+    if (headers)
+        take(headers, replaces_tags ? given : old, "x-amz-tagging");
+    json_decref(given);
+    return headers;
+}
+
+static bool read_algorithm(struct s3_call *call, const struct s3_meta *old, enum s3_algorithm *ret)
+{
+    struct kpw_slice wanted = s3_header_or_parameter(call, "x-amz-checksum-algorithm");
+
+    *ret = wanted.ptr ? s3_sum_named(wanted.ptr, wanted.len) : old->algorithm;
+    if (!wanted.ptr || *ret != S3_SUM_NONE)
+        return true;
+    s3_refuse(call, "InvalidRequest",
+              "Checksum algorithm provided is unsupported. Please try again with any of the valid "
+              "types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+              NULL);
+    return false;
+}
+
+static void publish(struct s3_call *call)
+{
+    struct copy *copy = call->state;
+    struct s3_key key = s3_key(call);
+    struct s3_bucket bucket;
+
+    if (copy->failed) {
+        s3_trouble(call);
+    } else if (!s3_bucket_find(call->store, call->bucket, &bucket)) {
+        s3_no_such_bucket(call);
+    } else if (s3_may_write(call, "if-match", "if-none-match")) {
+        if (s3_object_publish(call->store, &key, &copy->temp, &copy->meta)) {
+            begin_answer(call, "CopyObjectResult", &copy->meta);
+            kpw_xml_put_element_cstr(&call->body, "ChecksumType", "FULL_OBJECT");
+            kpw_xml_put_close(&call->body, "CopyObjectResult");
+            s3_add_encryption(call, &copy->meta);
+        } else {
+            s3_trouble(call);
+        }
+    }
+    copy_free(copy);
+}
+
+/* All that can be refused before a byte moves. */
+static bool prepare(struct copy *copy)
+{
+    struct s3_call *call = copy->call;
+    enum s3_algorithm algorithm;
+    bool replaces, replaces_tags;
+    struct source source;
+
+    if (!is_directive(call, "x-amz-metadata-directive", "Unknown metadata directive.", &replaces) ||
+        !is_directive(call, "x-amz-tagging-directive", "Unknown tagging directive.",
+                      &replaces_tags) ||
+        !read_source(call, &source) || !check_self_copy(call, &source, replaces) ||
+        !s3_may_write(call, "if-match", "if-none-match") || !open_source(copy, &source) ||
+        !read_algorithm(call, &copy->old.meta, &algorithm))
+        return false;
+    copy->meta.headers = copied_headers(call, copy->old.meta.headers, replaces, replaces_tags);
+    return copy->meta.headers && start_content(copy, algorithm);
 }
 
 void s3_copy_object(struct s3_call *call)
 {
-    struct source source;
-    struct s3_object old = {0};
-    struct s3_temp temp = {-1, ""};
-    struct s3_meta meta = {.modified_ms = call->now_ms};
-    struct s3_key key = s3_key(call);
-    struct kpw_slice wanted = s3_header(call, "x-amz-checksum-algorithm");
-    bool replaces = kpw_slice_is_nocase(s3_header(call, "x-amz-metadata-directive"), "REPLACE");
-    int from = -1;
+    struct copy *copy = copy_new(call);
 
-    if (!read_source(call, &source) || !check_self_copy(call, &source, replaces) ||
-        !s3_may_write(call, "if-match", "if-none-match"))
+    if (!copy)
         return;
-    if (!s3_object_find(call->store, &source.key, &old) ||
-        (from = s3_object_open(call->store, &old)) < 0) {
-        s3_refuse(call, "NoSuchKey", "The specified key does not exist.", "Key", source.key.key,
-                  NULL);
-        goto out;
+    if (!prepare(copy)) {
+        copy_free(copy);
+        return;
     }
-    if (!check_source_conditions(call, &old.meta))
-        goto out;
-    meta.headers = replaces ? s3_stored_headers(call) : json_incref(old.meta.headers);
-    meta.algorithm = wanted.ptr ? s3_sum_named(wanted.ptr, wanted.len) : old.meta.algorithm;
-    if (meta.algorithm == S3_SUM_NONE)
-        meta.algorithm = S3_CRC64NVME;
-    if (!meta.headers || !copy_content(call, from, UINT64_MAX, &temp, &meta))
-        goto out;
-    if (s3_object_publish(call->store, &key, &temp, &meta))
-        answer_copy(call, &meta);
-    else
-        s3_trouble(call);
-out:
-    if (from >= 0)
-        close(from);
-    s3_temp_drop(call->store, &temp);
-    s3_meta_fini(&meta);
-    s3_object_fini(&old);
+    call->state = copy;
+    s3_in_steps(call, copy->len, copy_content, publish);
 }
 
 /* ---- parts that are copied ---- */
@@ -223,60 +386,46 @@ static bool choose_range(struct s3_call *call, const struct s3_meta *meta, uint6
     return true;
 }
 
-static void answer_part_copy(struct s3_call *call, const struct s3_meta *meta)
+static void keep_part(struct s3_call *call)
 {
-    begin_answer(call, "CopyPartResult", meta);
-    kpw_xml_put_close(&call->body, "CopyPartResult");
-}
+    struct copy *copy = call->state;
+    const struct s3_meta *meta = &copy->meta;
+    struct s3_part part = {.number = copy->number,
+                           .size = meta->size,
+                           .algorithm = meta->algorithm,
+                           .modified_ms = call->now_ms};
+    struct s3_upload upload = {.id = ""};
 
-static void copy_part(struct s3_call *call, const struct s3_upload *upload, uint32_t number,
-                      const struct s3_object *old)
-{
-    struct s3_temp temp = {-1, ""};
-    struct s3_part part = {.number = number, .modified_ms = call->now_ms};
-    struct s3_meta meta = {.algorithm = upload->algorithm, .modified_ms = call->now_ms};
-    uint64_t first, len;
-    int from = s3_object_open(call->store, old);
-
-    if (meta.algorithm == S3_SUM_NONE)
-        meta.algorithm = S3_CRC64NVME;
-    if (from < 0 || !choose_range(call, &old->meta, &first, &len)) {
-        if (from < 0)
+    memcpy(part.etag, meta->etag, sizeof(part.etag));
+    memcpy(part.checksum, meta->checksum, sizeof(part.checksum));
+    if (copy->failed) {
+        s3_trouble(call);
+    } else if (s3_find_upload(call, &upload)) {
+        if (s3_part_put(call->store, upload.id, &part, &copy->temp)) {
+            begin_answer(call, "CopyPartResult", meta);
+            kpw_xml_put_close(&call->body, "CopyPartResult");
+        } else {
             s3_trouble(call);
-        goto out;
+        }
+        s3_upload_fini(&upload);
     }
-    if (lseek(from, (off_t)first, SEEK_SET) < 0) {
-        s3_trouble(call);
-        goto out;
-    }
-    if (!copy_content(call, from, len, &temp, &meta))
-        goto out;
-    part.size = meta.size;
-    part.algorithm = meta.algorithm;
-    memcpy(part.etag, meta.etag, sizeof(part.etag));
-    memcpy(part.checksum, meta.checksum, sizeof(part.checksum));
-    if (s3_part_put(call->store, upload->id, &part, &temp))
-        answer_part_copy(call, &meta);
-    else
-        s3_trouble(call);
-out:
-    if (from >= 0)
-        close(from);
-    s3_temp_drop(call->store, &temp);
-    s3_meta_fini(&meta);
+    copy_free(copy);
 }
 
 void s3_upload_part_copy(struct s3_call *call, const struct s3_upload *upload, uint32_t number)
 {
+    struct copy *copy = copy_new(call);
     struct source source;
-    struct s3_object old = {0};
 
-    if (!read_source(call, &source))
+    if (!copy)
         return;
-    if (!s3_object_find(call->store, &source.key, &old))
-        s3_refuse(call, "NoSuchKey", "The specified key does not exist.", "Key", source.key.key,
-                  NULL);
-    else if (check_source_conditions(call, &old.meta))
-        copy_part(call, upload, number, &old);
-    s3_object_fini(&old);
+    copy->number = number;
+    if (!read_source(call, &source) || !open_source(copy, &source) ||
+        !choose_range(call, &copy->old.meta, &copy->first, &copy->len) ||
+        !start_content(copy, upload->algorithm)) {
+        copy_free(copy);
+        return;
+    }
+    call->state = copy;
+    s3_in_steps(call, copy->len, copy_content, keep_part);
 }

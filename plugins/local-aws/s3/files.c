@@ -43,25 +43,6 @@ bool s3_files_place(int root, const struct s3_key *key, char *out, size_t size)
     return s3_key_path(kpw_slice(key->key, key->len), kind_at, &dir, out + n, size - n);
 }
 
-bool s3_files_make_folders(int root, const char *path)
-{
-    char part[S3_PATH_MAX];
-    size_t n = strlen(path);
-
-    if (n >= sizeof(part))
-        return false;
-    memcpy(part, path, n + 1);
-    for (size_t i = 1; i < n; i++) {
-        if (part[i] != '/')
-            continue;
-        part[i] = '\0';
-        if (mkdirat(root, part, 0777) != 0 && errno != EEXIST)
-            return false;
-        part[i] = '/';
-    }
-    return true;
-}
-
 /* Cuts the last part off; false: nothing is left above the bucket. */
 static bool to_parent(char *path)
 {
@@ -81,13 +62,36 @@ bool s3_files_sync_folder(int root, const char *path)
 
     snprintf(folder, sizeof(folder), "%s", path);
     if (!to_parent(folder))
-        return false;
+        return fsync(root) == 0;
     fd = openat(root, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ok = fsync(fd) == 0;
     close(fd);
     return ok;
+}
+
+bool s3_files_make_folders(int root, const char *path, bool sync)
+{
+    char part[S3_PATH_MAX];
+    size_t n = strlen(path);
+
+    if (n >= sizeof(part))
+        return false;
+    memcpy(part, path, n + 1);
+    for (size_t i = 1; i < n; i++) {
+        if (part[i] != '/')
+            continue;
+        part[i] = '\0';
+        if (mkdirat(root, part, 0777) == 0) {
+            if (sync && !s3_files_sync_folder(root, part))
+                return false;
+        } else if (errno != EEXIST) {
+            return false;
+        }
+        part[i] = '/';
+    }
+    return true;
 }
 
 void s3_files_remove(int root, const char *path)
@@ -124,16 +128,14 @@ void s3_files_remove_tree(int root, const char *path)
 
 bool s3_temp_open(struct s3_store *store, struct s3_temp *temp)
 {
-    snprintf(temp->name, sizeof(temp->name), ".tmp/%lx-%llx", (long)getpid(),
-             (unsigned long long)store->n_temps++);
-    temp->fd = openat(store->root, temp->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (temp->fd < 0 && errno == EEXIST) {
-        /* A part of an upload left by an earlier process of this number. */
-        snprintf(temp->name, sizeof(temp->name), ".tmp/%lx-%llx-%llx", (long)getpid(),
-                 (unsigned long long)store->n_temps++,
-                 (unsigned long long)sqlite3_total_changes64(store->db));
+    /* Parts of uploads may be left by earlier processes of this number. */
+    do {
+        snprintf(temp->name, sizeof(temp->name), ".tmp/%lx-%llx", (long)getpid(),
+                 (unsigned long long)store->n_temps++);
         temp->fd = openat(store->root, temp->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    }
+    } while (temp->fd < 0 && errno == EEXIST);
+    if (temp->fd < 0)
+        temp->name[0] = '\0'; /* nothing to drop */
     return temp->fd >= 0;
 }
 
@@ -152,6 +154,11 @@ bool s3_temp_write(struct s3_temp *temp, const void *data, size_t len)
         len -= (size_t)n;
     }
     return true;
+}
+
+bool s3_temp_sync(struct s3_temp *temp)
+{
+    return fdatasync(temp->fd) == 0;
 }
 
 void s3_temp_drop(struct s3_store *store, struct s3_temp *temp)

@@ -9,7 +9,8 @@
 
 /* "bucket/path" for a new key, beside what is there. */
 bool s3_files_place(int root, const struct s3_key *key, char *out, size_t size);
-bool s3_files_make_folders(int root, const char *path);
+/* `sync`: what is made is on the disk when it returns. */
+bool s3_files_make_folders(int root, const char *path, bool sync);
 bool s3_files_sync_folder(int root, const char *path);
 /* Removes a file, and the folders above it that are empty then; never the bucket. */
 void s3_files_remove(int root, const char *path);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugins/local-aws/s3/call.h"
+#include "plugins/local-aws/s3/document.h"
 #include "sdk/wire/base64.h"
 
 enum { KEYS_MAX = 1000 };
@@ -96,9 +96,9 @@ static void put_object(struct list *l, const struct s3_entry *entry)
     }
     kpw_xml_put_element_int(out, "Size", (int64_t)entry->size);
     if (l->kind != LIST_V2 || (owner && strcmp(owner->value, "true") == 0))
-        kpw_buf_puts(out, "<Owner><ID>75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54b"
-                          "a06a</ID></Owner>");
-    kpw_buf_puts(out, "<StorageClass>STANDARD</StorageClass>");
+        kpw_buf_puts(out, "<Owner><ID>" S3_OWNER_ID "</ID></Owner>");
+    kpw_xml_put_element_cstr(out, "StorageClass",
+                             entry->storage_class[0] ? entry->storage_class : "STANDARD");
     kpw_xml_put_close(out, element);
 }
 

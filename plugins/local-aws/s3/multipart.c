@@ -1,17 +1,20 @@
-/* multipart.c - multipart uploads: begin, parts, abort, and the two listings.
+/* multipart.c - multipart uploads: begin, parts, abort, and the listing of parts.
  *
- * Not here: putting the parts together (complete.c), what is kept (uploads.c).
+ * Not here: putting the parts together (complete.c), the listing of uploads (list_uploads.c), what
+ * is kept (uploads.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "plugins/local-aws/s3/document.h"
 #include "plugins/local-aws/s3/multipart.h"
+#include "plugins/local-aws/s3/receive.h"
 #include "sdk/wire/hash.h"
 #include "sdk/wire/random.h"
 
-#define OWNER "<ID>75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a</ID>"
+#define OWNER "<ID>" S3_OWNER_ID "</ID>"
 
 enum { LIST_MAX = 1000 };
 
@@ -167,30 +170,70 @@ static bool same_algorithm(struct s3_call *call, const struct s3_upload *upload,
     return bad_request(call, text);
 }
 
+/* A part on its way in. */
+struct incoming {
+    struct s3_receive receive; /* [owned] */
+    uint32_t number;
+};
+
+static void end_part(struct s3_call *call)
+{
+    struct incoming *in = call->state;
+
+    s3_receive_fini(&in->receive);
+    free(in);
+    call->state = NULL;
+}
+
+static void receive_part(struct s3_call *call)
+{
+    struct incoming *in = call->state;
+
+    s3_receive_run(&in->receive, s3_body(call));
+}
+
+/* Meanwhile the upload may have been completed or aborted. */
+static void keep_part(struct s3_call *call)
+{
+    struct incoming *in = call->state;
+    const struct s3_meta *meta = &in->receive.meta;
+    struct s3_part part = {.number = in->number,
+                           .size = meta->size,
+                           .algorithm = meta->algorithm,
+                           .modified_ms = call->now_ms};
+    struct s3_upload upload = {.id = ""};
+
+    memcpy(part.etag, meta->etag, sizeof(part.etag));
+    memcpy(part.checksum, meta->checksum, sizeof(part.checksum));
+    if (call->status == 0 && s3_find_upload(call, &upload)) {
+        if (!s3_part_put(call->store, upload.id, &part, &in->receive.temp)) {
+            s3_trouble(call);
+        } else {
+            s3_ok(call, 200);
+            s3_add_header(call, "etag", "\"%s\"", part.etag);
+            s3_add_header(call, s3_sum_header(part.algorithm), "%s", part.checksum);
+            s3_add_header(call, "x-amz-server-side-encryption", "AES256");
+        }
+        s3_upload_fini(&upload);
+    }
+    end_part(call);
+}
+
 static void take_part(struct s3_call *call, const struct s3_upload *upload, uint32_t number)
 {
-    struct s3_temp temp = {-1, ""};
-    struct s3_meta meta = {0};
-    struct s3_part part = {.number = number, .modified_ms = call->now_ms};
+    struct incoming *in = calloc(1, sizeof(*in));
 
-    if (!s3_receive(call, upload->algorithm, &temp, &meta) ||
-        !same_algorithm(call, upload, meta.algorithm))
-        goto out;
-    part.size = meta.size;
-    part.algorithm = meta.algorithm;
-    memcpy(part.etag, meta.etag, sizeof(part.etag));
-    memcpy(part.checksum, meta.checksum, sizeof(part.checksum));
-    if (!s3_part_put(call->store, upload->id, &part, &temp)) {
+    if (!in) {
         s3_trouble(call);
-        goto out;
+        return;
     }
-    s3_ok(call, 200);
-    s3_add_header(call, "etag", "\"%s\"", part.etag);
-    s3_add_header(call, s3_sum_header(part.algorithm), "%s", part.checksum);
-    s3_add_header(call, "x-amz-server-side-encryption", "AES256");
-out:
-    s3_temp_drop(call->store, &temp);
-    s3_meta_fini(&meta);
+    in->number = number;
+    call->state = in;
+    if (s3_receive_begin(&in->receive, call, upload->algorithm) &&
+        same_algorithm(call, upload, in->receive.algorithm))
+        s3_in_steps(call, s3_body(call).len, receive_part, keep_part);
+    else
+        end_part(call);
 }
 
 void s3_upload_part(struct s3_call *call)
@@ -200,7 +243,7 @@ void s3_upload_part(struct s3_call *call)
 
     if (!read_part_number(call, &number) || !s3_find_upload(call, &upload))
         return;
-    if (s3_header(call, "x-amz-copy-source").ptr)
+    if (s3_header_or_parameter(call, "x-amz-copy-source").ptr)
         s3_upload_part_copy(call, &upload, number);
     else
         take_part(call, &upload, number);
@@ -209,8 +252,7 @@ void s3_upload_part(struct s3_call *call)
 
 /* ---- listings ---- */
 
-/* A number 0 or above from the query; `fallback` when absent. False: answered. */
-static bool read_count(struct s3_call *call, const char *name, long fallback, long *ret)
+bool s3_read_count(struct s3_call *call, const char *name, long fallback, long *ret)
 {
     const struct s3_parameter *p = s3_parameter(call, name);
     char *end;
@@ -264,8 +306,8 @@ void s3_list_parts(struct s3_call *call)
     struct s3_upload upload;
     long after, max;
 
-    if (!read_count(call, "part-number-marker", 0, &after) ||
-        !read_count(call, "max-parts", LIST_MAX, &max) || !s3_find_upload(call, &upload))
+    if (!s3_read_count(call, "part-number-marker", 0, &after) ||
+        !s3_read_count(call, "max-parts", LIST_MAX, &max) || !s3_find_upload(call, &upload))
         return;
     s3_begin_xml(call, "ListPartsResult");
     kpw_xml_put_element_cstr(&call->body, "Bucket", call->bucket);
@@ -281,133 +323,4 @@ void s3_list_parts(struct s3_call *call)
     }
     kpw_xml_put_close(&call->body, "ListPartsResult");
     s3_upload_fini(&upload);
-}
-
-struct uploads {
-    struct s3_call *call;
-    struct kpw_slice prefix, key_marker, id_marker;
-    long max, count;
-    bool encode, truncated;
-    struct kpw_buf list;     /* XML [owned] */
-    struct kpw_buf last_key; /* [owned] */
-    char last_id[S3_UPLOAD_ID_MAX];
-};
-
-static struct kpw_slice text_of(const struct s3_call *call, const char *name)
-{
-    const struct s3_parameter *p = s3_parameter(call, name);
-
-    return p ? kpw_slice(p->value, p->len) : kpw_slice("", 0);
-}
-
-static void put_name(struct uploads *u, struct kpw_buf *out, const char *element,
-                     struct kpw_slice text)
-{
-    char *encoded;
-
-    if (!u->encode) {
-        kpw_xml_put_element(out, element, text.ptr, text.len);
-        return;
-    }
-    encoded = malloc(3 * text.len + 1);
-    if (encoded)
-        kpw_xml_put_element(out, element, encoded, s3_encode_listed(text.ptr, text.len, encoded));
-    else
-        out->failed = true;
-    free(encoded);
-}
-
-/* Negative, zero or positive, in order of bytes. */
-static int compare(struct kpw_slice a, struct kpw_slice b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static bool is_behind_markers(const struct uploads *u, const struct s3_upload *upload)
-{
-    int order = compare(upload->key, u->key_marker);
-
-    if (u->key_marker.len == 0 || order > 0)
-        return true;
-    return order == 0 && u->id_marker.len > 0 &&
-           compare(kpw_slice_cstr(upload->id), u->id_marker) > 0;
-}
-
-static bool put_upload(void *arg, const struct s3_upload *upload)
-{
-    struct uploads *u = arg;
-    char time[32];
-
-    if (upload->key.len < u->prefix.len ||
-        memcmp(upload->key.ptr, u->prefix.ptr, u->prefix.len) != 0 || !is_behind_markers(u, upload))
-        return true;
-    if (u->count == u->max) {
-        u->truncated = true;
-        return false;
-    }
-    u->count++;
-    s3_iso_time(upload->created_ms, time);
-    kpw_xml_put_open(&u->list, "Upload", NULL);
-    put_name(u, &u->list, "Key", upload->key);
-    kpw_xml_put_element_cstr(&u->list, "UploadId", upload->id);
-    kpw_buf_puts(&u->list, "<Initiator>" OWNER "</Initiator><Owner>" OWNER "</Owner>"
-                           "<StorageClass>STANDARD</StorageClass>");
-    kpw_xml_put_element_cstr(&u->list, "Initiated", time);
-    if (upload->algorithm != S3_SUM_NONE) {
-        kpw_xml_put_element_cstr(&u->list, "ChecksumAlgorithm", s3_sum_name(upload->algorithm));
-        kpw_xml_put_element_cstr(&u->list, "ChecksumType",
-                                 upload->is_composite ? "COMPOSITE" : "FULL_OBJECT");
-    }
-    kpw_xml_put_close(&u->list, "Upload");
-    kpw_buf_clear(&u->last_key);
-    kpw_buf_put_slice(&u->last_key, upload->key);
-    snprintf(u->last_id, sizeof(u->last_id), "%s", upload->id);
-    return true;
-}
-
-static void answer_uploads(struct uploads *u)
-{
-    struct kpw_buf *body = &u->call->body;
-
-    s3_begin_xml(u->call, "ListMultipartUploadsResult");
-    kpw_xml_put_element_cstr(body, "Bucket", u->call->bucket);
-    put_name(u, body, "KeyMarker", u->key_marker);
-    kpw_xml_put_element(body, "UploadIdMarker", u->id_marker.ptr, u->id_marker.len);
-    put_name(u, body, "NextKeyMarker", kpw_slice(u->last_key.ptr, u->last_key.len));
-    kpw_xml_put_element_cstr(body, "NextUploadIdMarker", u->last_id);
-    put_name(u, body, "Prefix", u->prefix);
-    if (u->encode)
-        kpw_xml_put_element_cstr(body, "EncodingType", "url");
-    kpw_xml_put_element_int(body, "MaxUploads", u->max);
-    kpw_xml_put_element_cstr(body, "IsTruncated", u->truncated ? "true" : "false");
-    kpw_buf_put_slice(body, kpw_buf_slice(&u->list));
-    body->failed = body->failed || u->list.failed || u->last_key.failed;
-    kpw_xml_put_close(body, "ListMultipartUploadsResult");
-}
-
-void s3_list_uploads(struct s3_call *call)
-{
-    struct uploads u = {.call = call,
-                        .prefix = text_of(call, "prefix"),
-                        .key_marker = text_of(call, "key-marker"),
-                        .id_marker = text_of(call, "upload-id-marker"),
-                        .encode = s3_parameter(call, "encoding-type") != NULL};
-
-    if (text_of(call, "delimiter").len > 0) {
-        s3_refuse(call, "NotImplemented",
-                  "A header you provided implies functionality that is not implemented", "Header",
-                  "delimiter", NULL);
-        return;
-    }
-    if (!read_count(call, "max-uploads", LIST_MAX, &u.max))
-        return;
-    if (u.max > LIST_MAX)
-        u.max = LIST_MAX;
-    s3_upload_each(call->store, call->bucket, put_upload, &u);
-    answer_uploads(&u);
-    kpw_buf_fini(&u.list);
-    kpw_buf_fini(&u.last_key);
 }

@@ -11,6 +11,8 @@
 void s3_no_such_upload(struct s3_call *call, const char *id);
 /* The upload that the request's uploadId names. False: answered. s3_upload_fini() when true. */
 bool s3_find_upload(struct s3_call *call, struct s3_upload *upload);
+/* A number 0 or above from the query; `fallback` when absent. False: answered. */
+bool s3_read_count(struct s3_call *call, const char *name, long fallback, long *ret);
 /* UploadPartCopy. */
 void s3_upload_part_copy(struct s3_call *call, const struct s3_upload *upload, uint32_t number);
 

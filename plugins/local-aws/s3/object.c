@@ -1,125 +1,60 @@
-/* object.c - GetObject, HeadObject, DeleteObject(s), attributes and tags. */
+/* object.c - GetObject and HeadObject. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugins/local-aws/s3/call.h"
+#include "plugins/local-aws/s3/layout.h"
 #include "plugins/local-aws/s3/range.h"
+#include "plugins/local-aws/s3/tags.h"
 #include "sdk/wire/time.h"
-#include "sdk/wire/uri.h"
 
-/* ---- conditions of reads and copies ---- */
+enum { PARTS_MAX = 10000 };
 
-static bool date_of(const struct s3_call *call, const char *name, int64_t *ret_s)
+bool s3_check_version(struct s3_call *call)
 {
-    struct kpw_slice text = s3_header(call, name);
+    const struct s3_parameter *id = s3_parameter(call, "versionId");
 
-    return text.ptr && kpw_http_date_parse(text, ret_s);
-}
-
-/* In the order of RFC 9110; *ret_condition names what failed. `prefix`: "" or "x-amz-copy-source-".
- */
-enum s3_verdict s3_judge(const struct s3_call *call, const struct s3_meta *meta, const char *prefix,
-                         const char **ret_condition)
-{
-    char match[48], none[48], unmodified[56], modified[56];
-    int64_t at, since = meta->modified_ms / 1000;
-    struct kpw_slice value;
-
-    snprintf(match, sizeof(match), "%sif-match", prefix);
-    snprintf(none, sizeof(none), "%sif-none-match", prefix);
-    snprintf(unmodified, sizeof(unmodified), "%sif-unmodified-since", prefix);
-    snprintf(modified, sizeof(modified), "%sif-modified-since", prefix);
-    value = s3_header(call, match);
-    if (value.ptr && !s3_etag_in(value, meta->etag)) {
-        *ret_condition = prefix[0] ? "x-amz-copy-source-If-Match" : "If-Match";
-        return S3_FAILED;
-    }
-    if (!value.ptr && date_of(call, unmodified, &at) && since > at) {
-        *ret_condition =
-            prefix[0] ? "x-amz-copy-source-If-Unmodified-Since" : "If-Unmodified-Since";
-        return S3_FAILED;
-    }
-    value = s3_header(call, none);
-    if (value.ptr && s3_etag_in(value, meta->etag)) {
-        *ret_condition = "x-amz-copy-source-If-None-Match";
-        return S3_NOT_MODIFIED;
-    }
-    /* A date in the future is no condition. */
-    if (!value.ptr && date_of(call, modified, &at) && since <= at && at <= call->now_ms / 1000) {
-        *ret_condition = "x-amz-copy-source-If-Modified-Since";
-        return S3_NOT_MODIFIED;
-    }
-    return S3_GO_ON;
-}
-
-/* ---- answers ---- */
-
-static void add_stored_headers(struct s3_call *call, const struct s3_meta *meta)
-{
-    static const char *const overrides[] = {
-        "content-type",  "content-language",    "expires",
-        "cache-control", "content-disposition", "content-encoding"};
-    char parameter[48];
-    const char *name;
-    json_t *value;
-    bool has_type = false;
-
-    call->names = json_incref(meta->headers);
-    json_object_foreach(meta->headers, name, value)
-    {
-        const char *text = json_string_value(value);
-        bool overridden = false;
-
-        if (strcmp(name, "x-amz-tagging") == 0)
-            continue;
-        if (strcmp(name, "x-amz-storage-class") == 0 && strcmp(text, "STANDARD") == 0)
-            continue;
-        snprintf(parameter, sizeof(parameter), "response-%.30s", name);
-        overridden = s3_parameter(call, parameter) != NULL;
-        has_type = has_type || strcmp(name, "content-type") == 0;
-        if (!overridden)
-            s3_add_header(call, name, "%s", text);
-    }
-    for (size_t i = 0; i < sizeof(overrides) / sizeof(overrides[0]); i++) {
-        const struct s3_parameter *p;
-
-        snprintf(parameter, sizeof(parameter), "response-%s", overrides[i]);
-        p = s3_parameter(call, parameter);
-        /* A line end in it would start a header of its own. */
-        if (p && !strpbrk(p->value, "\r\n"))
-            s3_add_header(call, overrides[i], "%s", p->value);
-        has_type = has_type || (p && i == 0);
-    }
-    if (!has_type)
-        s3_add_header(call, "content-type", "binary/octet-stream");
-}
-
-static unsigned count_tags(const struct s3_meta *meta)
-{
-    const char *tags = json_string_value(json_object_get(meta->headers, "x-amz-tagging"));
-    unsigned n = tags && tags[0] ? 1 : 0;
-
-    for (; tags && *tags; tags++)
-        n += *tags == '&';
-    return n;
+    if (!id || strcmp(id->value, "null") == 0)
+        return true;
+    s3_refuse(call, "InvalidArgument",
+              id->len ? "Invalid version id specified" : "Version id cannot be the empty string",
+              "ArgumentName", "versionId", "ArgumentValue",
+              s3_is_text(id->value, id->len) ? id->value : "", NULL);
+    return false;
 }
 
 static void add_object_headers(struct s3_call *call, const struct s3_meta *meta)
 {
     char date[KPW_HTTP_DATE_SIZE];
+    unsigned n_tags = s3_tags_count(s3_stored(meta, "x-amz-tagging"));
 
     kpw_http_date_format(meta->modified_ms / 1000, date);
     s3_add_header(call, "etag", "\"%s\"", meta->etag);
     s3_add_header(call, "last-modified", "%s", date);
     s3_add_header(call, "accept-ranges", "bytes");
-    s3_add_header(call, "x-amz-server-side-encryption", "AES256");
-    if (count_tags(meta) > 0)
-        s3_add_header(call, "x-amz-tagging-count", "%u", count_tags(meta));
+    if (n_tags > 0)
+        s3_add_header(call, "x-amz-tagging-count", "%u", n_tags);
 }
 
-static void invalid_range(struct s3_call *call, uint64_t size)
+/* ---- which bytes ---- */
+
+/* What is to be sent. */
+struct choice {
+    uint64_t first, len;
+    bool is_part; /* asked for by number */
+};
+
+static void add_content_range(struct s3_call *call, const struct choice *choice, uint64_t size)
+{
+    call->status = 206;
+    s3_add_header(call, "content-range", "bytes %llu-%llu/%llu", (unsigned long long)choice->first,
+                  (unsigned long long)(choice->first + choice->len - 1), (unsigned long long)size);
+}
+
+static bool invalid_range(struct s3_call *call, uint64_t size)
 {
     struct kpw_slice range = s3_header(call, "range");
     char actual[24], asked[80];
@@ -128,48 +63,100 @@ static void invalid_range(struct s3_call *call, uint64_t size)
     snprintf(asked, sizeof(asked), "%.*s", (int)(range.len < 70 ? range.len : 70), range.ptr);
     s3_refuse(call, "InvalidRange", "The requested range is not satisfiable", "ActualObjectSize",
               actual, "RangeRequested", asked, NULL);
+    return false;
 }
 
-/* The bytes to send; false: answered. */
-static bool choose_part(struct s3_call *call, const struct s3_meta *meta, uint64_t *first,
-                        uint64_t *len)
+static bool choose_range(struct s3_call *call, uint64_t size, struct choice *choice)
 {
     struct kpw_slice range = s3_header(call, "range");
-    const struct s3_parameter *part = s3_parameter(call, "partNumber");
     uint64_t last = 0;
 
-    *first = 0;
-    *len = meta->size;
+    switch (s3_range_parse(range.ptr, range.len, size, &choice->first, &last)) {
+    case S3_RANGE_WHOLE: choice->first = 0; return true;
+    case S3_RANGE_UNSATISFIABLE: return invalid_range(call, size);
+    case S3_RANGE_PART: break;
+    }
+    choice->len = last - choice->first + 1;
+    add_content_range(call, choice, size);
+    return true;
+}
+
+static bool read_part_number(struct s3_call *call, const char *text, uint32_t *ret)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    *ret = (uint32_t)n;
+    if (*text >= '0' && *text <= '9' && *end == '\0' && n >= 1 && n <= PARTS_MAX)
+        return true;
+    s3_refuse(call, "InvalidArgument",
+              "Part number must be an integer between 1 and 10000, inclusive", "ArgumentName",
+              "partNumber", "ArgumentValue", text, NULL);
+    return false;
+}
+
+/* An object that was put in one piece is its own only part. */
+static bool find_part(struct s3_call *call, const struct s3_meta *meta, uint32_t number,
+                      struct choice *choice)
+{
+    struct s3_key key = s3_key(call);
+    struct s3_layout_part part;
+    char *layout;
+    bool found;
+
+    if (meta->parts == 0)
+        return number == 1;
+    layout = s3_object_layout(call->store, &key);
+    found = layout && s3_layout_find(layout, number, &part);
+    if (found) {
+        choice->first = part.first;
+        choice->len = part.size;
+    }
+    free(layout);
+    return found;
+}
+
+static bool choose_part(struct s3_call *call, const struct s3_meta *meta, const char *text,
+                        struct choice *choice)
+{
+    char count[16];
+    uint32_t number;
+
+    if (!read_part_number(call, text, &number))
+        return false;
+    choice->is_part = true;
+    if (!find_part(call, meta, number, choice)) {
+        snprintf(count, sizeof(count), "%u", meta->parts ? meta->parts : 1);
+        s3_refuse(call, "InvalidPartNumber", "The requested partnumber is not satisfiable",
+                  "ActualPartCount", count, "PartNumberRequested", text, NULL);
+        return false;
+    }
+    if (meta->parts > 0)
+        s3_add_header(call, "x-amz-mp-parts-count", "%u", meta->parts);
+    if (choice->len > 0)
+        add_content_range(call, choice, meta->size);
+    return true;
+}
+
+/* False: answered. */
+static bool choose(struct s3_call *call, const struct s3_meta *meta, struct choice *choice)
+{
+    const struct s3_parameter *part = s3_parameter(call, "partNumber");
+    bool has_range = s3_header(call, "range").ptr != NULL;
+
+    *choice = (struct choice){0, meta->size, false};
     call->status = 200;
-    if (part && range.ptr) {
+    if (part && has_range) {
         s3_refuse(call, "InvalidRequest",
                   "Cannot specify both Range header and partNumber query parameter", NULL);
         return false;
     }
-    if (part && meta->parts > 0) {
-        s3_refuse(call, "NotImplemented",
-                  "A header you provided implies functionality that is not implemented", "Header",
-                  "partNumber", NULL);
-        return false;
-    }
-    if (part && strcmp(part->value, "1") != 0) {
-        s3_refuse(call, "InvalidPartNumber", "The requested partnumber is not satisfiable",
-                  "ActualPartCount", "1", "PartNumberRequested", part->value, NULL);
-        return false;
-    }
-    if (!range.ptr)
-        return true;
-    switch (s3_range_parse(range.ptr, range.len, meta->size, first, &last)) {
-    case S3_RANGE_WHOLE: *first = 0; return true;
-    case S3_RANGE_UNSATISFIABLE: invalid_range(call, meta->size); return false;
-    case S3_RANGE_PART: break;
-    }
-    *len = last - *first + 1;
-    call->status = 206;
-    s3_add_header(call, "content-range", "bytes %llu-%llu/%llu", (unsigned long long)*first,
-                  (unsigned long long)last, (unsigned long long)meta->size);
-    return true;
+    if (part)
+        return choose_part(call, meta, part->value, choice);
+    return !has_range || choose_range(call, meta->size, choice);
 }
+
+/* ---- the answer ---- */
 
 /* An object with its content open; false: answered. */
 static bool open_object(struct s3_call *call, struct s3_object *object)
@@ -191,267 +178,41 @@ static bool open_object(struct s3_call *call, struct s3_object *object)
     return false;
 }
 
+static void answer(struct s3_call *call, const struct s3_meta *meta)
+{
+    struct choice choice;
+
+    if (!choose(call, meta, &choice))
+        return;
+    add_object_headers(call, meta);
+    s3_add_stored_headers(call, meta);
+    if (choice.len == meta->size && !choice.is_part &&
+        kpw_slice_is_nocase(s3_header_or_parameter(call, "x-amz-checksum-mode"), "ENABLED"))
+        s3_add_checksum(call, meta);
+    call->file_from = choice.first;
+    call->file_len = choice.len;
+}
+
 void s3_get_object(struct s3_call *call)
 {
     struct s3_object object = {0};
     const char *condition = "";
-    enum s3_verdict verdict;
-    uint64_t first, len;
 
-    if (!open_object(call, &object))
+    if (!s3_check_version(call) || !open_object(call, &object)) {
+        s3_object_fini(&object);
         return;
-    verdict = s3_judge(call, &object.meta, "", &condition);
-    if (verdict == S3_FAILED) {
-        s3_precondition_failed(call, condition);
-    } else if (verdict == S3_NOT_MODIFIED) {
+    }
+    switch (s3_judge(call, &object.meta, "", &condition)) {
+    case S3_FAILED: s3_precondition_failed(call, condition); break;
+    case S3_NOT_MODIFIED:
         call->status = 304;
         add_object_headers(call, &object.meta);
-    } else if (choose_part(call, &object.meta, &first, &len)) {
-        add_object_headers(call, &object.meta);
-        add_stored_headers(call, &object.meta);
-        if (len == object.meta.size &&
-            kpw_slice_is_nocase(s3_header_or_parameter(call, "x-amz-checksum-mode"), "ENABLED"))
-            s3_add_checksum(call, &object.meta);
-        call->file_from = first;
-        call->file_len = len;
+        break;
+    case S3_GO_ON: answer(call, &object.meta); break;
     }
     if (call->file_len == 0 && call->file >= 0) {
         close(call->file);
         call->file = -1;
     }
-    s3_object_fini(&object);
-}
-
-void s3_get_attributes(struct s3_call *call)
-{
-    struct kpw_slice wanted = s3_header(call, "x-amz-object-attributes");
-    struct s3_object object;
-    struct s3_key key = s3_key(call);
-    char member[32];
-
-    if (!s3_object_find(call->store, &key, &object)) {
-        s3_no_such_key(call);
-        return;
-    }
-    s3_begin_xml(call, "GetObjectAttributesResponse");
-    if (memmem(wanted.ptr, wanted.len, "ETag", 4))
-        kpw_xml_put_element_cstr(&call->body, "ETag", object.meta.etag);
-    if (memmem(wanted.ptr, wanted.len, "Checksum", 8) && object.meta.algorithm != S3_SUM_NONE) {
-        snprintf(member, sizeof(member), "Checksum%s", s3_sum_name(object.meta.algorithm));
-        kpw_xml_put_open(&call->body, "Checksum", NULL);
-        kpw_xml_put_element_cstr(&call->body, member, object.meta.checksum);
-        kpw_xml_put_element_cstr(&call->body, "ChecksumType",
-                                 object.meta.is_composite ? "COMPOSITE" : "FULL_OBJECT");
-        kpw_xml_put_close(&call->body, "Checksum");
-    }
-    if (memmem(wanted.ptr, wanted.len, "StorageClass", 12))
-        kpw_xml_put_element_cstr(&call->body, "StorageClass", "STANDARD");
-    if (memmem(wanted.ptr, wanted.len, "ObjectSize", 10))
-        kpw_xml_put_element_int(&call->body, "ObjectSize", (int64_t)object.meta.size);
-    kpw_xml_put_close(&call->body, "GetObjectAttributesResponse");
-    s3_object_fini(&object);
-}
-
-/* ---- deleting ---- */
-
-static bool may_delete(struct s3_call *call, const struct s3_key *key)
-{
-    struct kpw_slice match = s3_header(call, "if-match");
-    struct s3_object object;
-    bool exists, same;
-
-    if (!match.ptr)
-        return true;
-    exists = s3_object_find(call->store, key, &object);
-    same = exists && s3_etag_in(match, object.meta.etag);
-    s3_object_fini(&object);
-    if (!exists)
-        s3_no_such_key(call);
-    else if (!same)
-        s3_precondition_failed(call, "If-Match");
-    return same;
-}
-
-void s3_delete_object(struct s3_call *call)
-{
-    struct s3_key key = s3_key(call);
-
-    if (!may_delete(call, &key))
-        return;
-    if (s3_object_delete(call->store, &key))
-        s3_ok(call, 204);
-    else
-        s3_trouble(call);
-}
-
-static void malformed(struct s3_call *call)
-{
-    s3_refuse(call, "MalformedXML",
-              "The XML you provided was not well-formed or did not validate against our published "
-              "schema",
-              NULL);
-}
-
-/* What a DeleteObjects document asks for, element by element. */
-struct deletion {
-    struct s3_call *call;
-    struct kpw_buf keys; /* each with a NUL behind it [owned] */
-    size_t count;
-    bool quiet;
-};
-
-static bool read_deletion(struct deletion *d)
-{
-    struct kpw_slice body = s3_body(d->call);
-    struct kpw_buf text = KPW_BUF_INIT;
-    enum kpw_xml_type type;
-    struct kpw_xml xml;
-    bool ok = true;
-
-    kpw_xml_init(&xml, body.ptr, body.len);
-    while (ok && (type = kpw_xml_next(&xml)) != KPW_XML_END) {
-        struct kpw_slice name = kpw_xml_local(xml.value);
-
-        ok = type != KPW_XML_ERROR;
-        if (type != KPW_XML_OPEN)
-            continue;
-        kpw_buf_clear(&text);
-        if (kpw_slice_is(name, "Key")) {
-            ok = kpw_xml_text(&xml, &text) && text.len > 0 && s3_is_text(text.ptr, text.len);
-            kpw_buf_append(&d->keys, text.ptr, text.len);
-            kpw_buf_putc(&d->keys, '\0');
-            d->count++;
-        } else if (kpw_slice_is(name, "Quiet")) {
-            ok = kpw_xml_text(&xml, &text);
-            d->quiet = kpw_slice_is(kpw_buf_slice(&text), "true");
-        }
-    }
-    kpw_buf_fini(&text);
-    return ok && d->count >= 1 && d->count <= 1000 && !d->keys.failed;
-}
-
-static void delete_one(struct deletion *d, const char *name)
-{
-    struct s3_key key = {d->call->bucket, name, strlen(name)};
-    struct kpw_buf *body = &d->call->body;
-    bool done = s3_object_delete(d->call->store, &key);
-
-    if (done && d->quiet)
-        return;
-    kpw_xml_put_open(body, done ? "Deleted" : "Error", NULL);
-    kpw_xml_put_element(body, "Key", name, strlen(name));
-    if (!done) {
-        kpw_xml_put_element_cstr(body, "Code", "InternalError");
-        kpw_xml_put_element_cstr(body, "Message",
-                                 "We encountered an internal error. Please try again.");
-    }
-    kpw_xml_put_close(body, done ? "Deleted" : "Error");
-}
-
-void s3_delete_objects(struct s3_call *call)
-{
-    struct deletion d = {.call = call};
-    const char *name;
-
-    if (!read_deletion(&d)) {
-        malformed(call);
-        kpw_buf_fini(&d.keys);
-        return;
-    }
-    s3_begin_xml(call, "DeleteResult");
-    name = d.keys.ptr;
-    for (size_t i = 0; i < d.count; i++, name += strlen(name) + 1)
-        delete_one(&d, name);
-    kpw_xml_put_close(&call->body, "DeleteResult");
-    kpw_buf_fini(&d.keys);
-}
-
-/* ---- tags: kept as the header x-amz-tagging, "k=v&k2=v2" ---- */
-
-static void get_tags(struct s3_call *call, const struct s3_meta *meta)
-{
-    const char *tags = json_string_value(json_object_get(meta->headers, "x-amz-tagging"));
-    struct kpw_query q;
-
-    s3_begin_xml(call, "Tagging");
-    kpw_xml_put_open(&call->body, "TagSet", NULL);
-    kpw_query_init(&q, kpw_slice_cstr(tags));
-    while (kpw_query_next(&q)) {
-        struct kpw_buf key = KPW_BUF_INIT, value = KPW_BUF_INIT;
-
-        kpw_uri_decode_put(&key, q.name, true);
-        kpw_uri_decode_put(&value, q.value, true);
-        kpw_xml_put_open(&call->body, "Tag", NULL);
-        kpw_xml_put_element(&call->body, "Key", key.ptr, key.len);
-        kpw_xml_put_element(&call->body, "Value", value.ptr, value.len);
-        kpw_xml_put_close(&call->body, "Tag");
-        kpw_buf_fini(&key);
-        kpw_buf_fini(&value);
-    }
-    kpw_xml_put_close(&call->body, "TagSet");
-    kpw_xml_put_close(&call->body, "Tagging");
-}
-
-/* The document's tags in the header's form. */
-static bool read_tags(struct s3_call *call, struct kpw_buf *out)
-{
-    struct kpw_slice body = s3_body(call);
-    struct kpw_buf text = KPW_BUF_INIT;
-    enum kpw_xml_type type;
-    struct kpw_xml xml;
-    bool ok = true;
-
-    kpw_xml_init(&xml, body.ptr, body.len);
-    while (ok && (type = kpw_xml_next(&xml)) != KPW_XML_END) {
-        struct kpw_slice name = kpw_xml_local(xml.value);
-        bool is_key = kpw_slice_is(name, "Key");
-
-        ok = type != KPW_XML_ERROR;
-        if (type != KPW_XML_OPEN || (!is_key && !kpw_slice_is(name, "Value")))
-            continue;
-        kpw_buf_clear(&text);
-        ok = kpw_xml_text(&xml, &text);
-        kpw_buf_puts(out, is_key ? out->len ? "&" : "" : "=");
-        kpw_uri_put(out, text.ptr, text.len, false);
-    }
-    kpw_buf_fini(&text);
-    return ok && !out->failed;
-}
-
-static void change_tags(struct s3_call *call, struct s3_meta *meta, bool put)
-{
-    struct kpw_buf tags = KPW_BUF_INIT;
-    struct s3_key key = s3_key(call);
-
-    if (put && !read_tags(call, &tags)) {
-        malformed(call);
-        kpw_buf_fini(&tags);
-        return;
-    }
-    if (tags.len > 0)
-        json_object_set_new(meta->headers, "x-amz-tagging", json_stringn(tags.ptr, tags.len));
-    else
-        json_object_del(meta->headers, "x-amz-tagging");
-    if (s3_object_touch(call->store, &key, meta))
-        s3_ok(call, put ? 200 : 204);
-    else
-        s3_trouble(call);
-    kpw_buf_fini(&tags);
-}
-
-void s3_object_tagging(struct s3_call *call)
-{
-    struct kpw_slice method = kpw_slice(call->request->method.ptr, call->request->method.len);
-    struct s3_key key = s3_key(call);
-    struct s3_object object;
-
-    if (!s3_object_find(call->store, &key, &object)) {
-        s3_no_such_key(call);
-        return;
-    }
-    if (kpw_slice_is(method, "GET"))
-        get_tags(call, &object.meta);
-    else
-        change_tags(call, &object.meta, kpw_slice_is(method, "PUT"));
     s3_object_fini(&object);
 }

@@ -4,24 +4,40 @@
 #include <string.h>
 
 #include "plugins/local-aws/s3/call.h"
+#include "plugins/local-aws/local.h"
+#include "plugins/local-aws/s3/form.h"
+#include "plugins/local-aws/s3/v2.h"
 #include "sdk/wire/uri.h"
 
 /* ---- bucket and key ---- */
 
-/* Length of the bucket name in front of a virtual-host style Host, else 0. */
+/* Where `mark` begins in the host the last time; 0: nowhere behind a first character. */
+static size_t last_mark(struct kpw_slice host, const char *mark)
+{
+    size_t n = strlen(mark);
+
+    for (size_t at = host.len >= n ? host.len - n : 0; at > 0; at--)
+        if (strncasecmp(host.ptr + at, mark, n) == 0)
+            return at;
+    return 0;
+}
+
+/* Length of the bucket name in front of a virtual-host style Host, else 0:
+ * "bucket.s3.us-east-1.amazonaws.com", "bucket.s3.localhost:4566", "bucket.localhost:4566". */
 static size_t bucket_in_host(struct kpw_slice host)
 {
     static const char *const marks[] = {".s3.", ".s3-", ".localhost"};
-    size_t best = 0;
+    const char *port = host.len ? memchr(host.ptr, ':', host.len) : NULL;
+    size_t at = 0;
 
-    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-        size_t n = strlen(marks[i]);
-
-        for (size_t at = 1; at + n <= host.len && best == 0; at++)
-            if (strncasecmp(host.ptr + at, marks[i], n) == 0)
-                best = at;
-    }
-    return best;
+    if (port)
+        host.len = (size_t)(port - host.ptr);
+    if (host.len >= 3 &&
+        (strncasecmp(host.ptr, "s3.", 3) == 0 || strncasecmp(host.ptr, "s3-", 3) == 0))
+        return 0;
+    for (size_t i = 0; at == 0 && i < sizeof(marks) / sizeof(marks[0]); i++)
+        at = last_mark(host, marks[i]);
+    return at;
 }
 
 static bool bad_uri(struct s3_call *call)
@@ -78,6 +94,7 @@ static bool read_path(struct s3_call *call)
         return bad_uri(call);
     path.ptr++;
     path.len--;
+    call->is_virtual = in_host > 0;
     if (in_host > 0)
         return set_bucket(call, host.ptr, in_host) && set_key(call, path.ptr, path.len);
     if (path.len == 0)
@@ -143,31 +160,27 @@ static bool has(const struct s3_call *call, const char *parameter)
     return s3_parameter(call, parameter) != NULL;
 }
 
-static void not_allowed(struct s3_call *call, const char *what)
+/* A sub-resource that is not there; true: answered. */
+static bool is_missing(struct s3_call *call, const char *const names[], size_t n)
 {
-    char method[24];
-
-    snprintf(method, sizeof(method), "%.*s",
-             (int)(call->request->method.len < 20 ? call->request->method.len : 20),
-             call->request->method.ptr);
-    s3_refuse(call, "MethodNotAllowed",
-              "The specified method is not allowed against this resource.", "Method", method,
-              "ResourceType", what, NULL);
+    for (size_t i = 0; i < n; i++)
+        if (has(call, names[i])) {
+            s3_not_implemented(call, names[i], NULL);
+            return true;
+        }
+    return false;
 }
 
-/* Sub-resources of a bucket that are kept as they are put. */
-static const char *config_named(const struct s3_call *call)
+/* Are all parameters of the kind that says nothing of what is asked for? */
+static bool is_plain(const struct s3_call *call)
 {
-    static const char *const names[] = {
-        "versioning",  "policy",      "lifecycle",      "encryption",        "tagging",
-        "acl",         "cors",        "notification",   "logging",           "website",
-        "replication", "accelerate",  "requestPayment", "publicAccessBlock", "ownershipControls",
-        "object-lock", "policyStatus"};
+    for (size_t i = 0; i < call->n_parameters; i++) {
+        const char *name = call->parameters[i].name;
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (has(call, names[i]))
-            return names[i];
-    return NULL;
+        if (strncasecmp(name, "x-amz-", 6) != 0 && strcmp(name, "x-id") != 0)
+            return false;
+    }
+    return true;
 }
 
 static void route_bucket_get(struct s3_call *call)
@@ -180,54 +193,83 @@ static void route_bucket_get(struct s3_call *call)
         s3_list_objects(call, has(call, "list-type"));
 }
 
-static void route_bucket(struct s3_call *call)
+/* Whoever expects another owner must not read or write here. */
+static bool is_expected_owner(struct s3_call *call)
+{
+    static const char *const names[] = {"x-amz-expected-bucket-owner",
+                                        "x-amz-source-expected-bucket-owner"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct kpw_slice owner = s3_header_or_parameter(call, names[i]);
+
+        if (owner.ptr && !kpw_slice_is(owner, call->account)) {
+            s3_refuse(call, "AccessDenied", "Access Denied", NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* False: answered. */
+static bool find_bucket(struct s3_call *call)
 {
     struct s3_bucket bucket;
-    const char *config = config_named(call);
 
-    if (is(call, "PUT") && !config) {
+    if (s3_bucket_find(call->store, call->bucket, &bucket))
+        return is_expected_owner(call);
+    s3_no_such_bucket(call);
+    return false;
+}
+
+static void route_bucket_post(struct s3_call *call)
+{
+    if (has(call, "delete"))
+        s3_delete_objects(call);
+    else if (s3_is_form(call->request))
+        s3_post_form(call);
+    else
+        s3_not_allowed(call, "BUCKET");
+}
+
+static void route_bucket(struct s3_call *call)
+{
+    static const char *const missing[] = {"inventory",
+                                          "analytics",
+                                          "metrics",
+                                          "intelligent-tiering",
+                                          "session",
+                                          "metadataTable",
+                                          "metadataConfiguration",
+                                          "abac"};
+
+    if (is(call, "PUT") && is_plain(call)) {
         s3_create_bucket(call);
         return;
     }
-    if (!s3_bucket_find(call->store, call->bucket, &bucket)) {
-        s3_refuse(call, "NoSuchBucket", "The specified bucket does not exist", "BucketName",
-                  call->bucket, NULL);
+    if (!find_bucket(call))
         return;
-    }
-    if (has(call, "location") || config)
-        s3_bucket_config(call, config ? config : "location");
-    else if (is(call, "HEAD"))
+    if (is_missing(call, missing, sizeof(missing) / sizeof(missing[0])) || s3_bucket_document(call))
+        return;
+    if (is(call, "HEAD"))
         s3_head_bucket(call);
     else if (is(call, "DELETE"))
         s3_delete_bucket(call);
     else if (is(call, "GET"))
         route_bucket_get(call);
-    else if (is(call, "POST") && has(call, "delete"))
-        s3_delete_objects(call);
+    else if (is(call, "POST"))
+        route_bucket_post(call);
     else
-        not_allowed(call, "BUCKET");
+        s3_not_allowed(call, "BUCKET");
 }
 
 static void route_object_put(struct s3_call *call)
 {
     if (has(call, "uploadId"))
         s3_upload_part(call);
-    else if (s3_header(call, "x-amz-copy-source").ptr)
+    else if (s3_header_or_parameter(call, "x-amz-copy-source").ptr)
         s3_copy_object(call);
     else
         s3_put_object(call);
-}
-
-/* Sub-resources of an object that are not there. */
-static bool is_missing_feature(const struct s3_call *call)
-{
-    static const char *const names[] = {"acl",     "retention", "legal-hold",
-                                        "torrent", "restore",   "select"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (has(call, names[i]))
-            return true;
-    return false;
 }
 
 /* First match wins; NULL: any method or no parameter needed. */
@@ -235,7 +277,11 @@ static const struct object_route {
     const char *method, *parameter;
     void (*run)(struct s3_call *);
 } object_routes[] = {
-    {NULL, "tagging", s3_object_tagging},
+    {"GET", "tagging", s3_object_tagging},
+    {"PUT", "tagging", s3_object_tagging},
+    {"DELETE", "tagging", s3_object_tagging},
+    {"GET", "acl", s3_object_acl},
+    {"PUT", "acl", s3_object_acl},
     {"PUT", NULL, route_object_put},
     {"GET", "uploadId", s3_list_parts},
     {"GET", "attributes", s3_get_attributes},
@@ -249,18 +295,11 @@ static const struct object_route {
 
 static void route_object(struct s3_call *call)
 {
-    struct s3_bucket bucket;
+    static const char *const missing[] = {"retention", "legal-hold", "torrent",
+                                          "restore",   "select",     "renameObject"};
 
-    if (!s3_bucket_find(call->store, call->bucket, &bucket)) {
-        s3_refuse(call, "NoSuchBucket", "The specified bucket does not exist", "BucketName",
-                  call->bucket, NULL);
+    if (!find_bucket(call) || is_missing(call, missing, sizeof(missing) / sizeof(missing[0])))
         return;
-    }
-    if (is_missing_feature(call)) {
-        s3_refuse(call, "NotImplemented",
-                  "A header you provided implies functionality that is not implemented", NULL);
-        return;
-    }
     for (size_t i = 0; i < sizeof(object_routes) / sizeof(object_routes[0]); i++) {
         const struct object_route *route = &object_routes[i];
 
@@ -270,21 +309,41 @@ static void route_object(struct s3_call *call)
         route->run(call);
         return;
     }
-    not_allowed(call, "OBJECT");
+    s3_not_allowed(call, "OBJECT");
+}
+
+/* auth.c has let through what brings a proof of its own: a form is proven by post.c, and nothing
+ * else than an upload may come of it. False: answered. */
+static bool is_proven(struct s3_call *call)
+{
+    bool is_upload = call->key_len == 0 && call->bucket[0] && is_plain(call);
+
+    if (!call->local->verify_signatures)
+        return s3_check_expiry(call);
+    if (!s3_proves_itself(call->request))
+        return true;
+    if (!s3_is_form(call->request))
+        return s3_check_v2(call);
+    if (is_upload)
+        return true;
+    s3_refuse(call, "AccessDenied", "Access Denied", NULL);
+    return false;
 }
 
 void s3_route(struct s3_call *call)
 {
-    if (!read_path(call) || !read_query(call))
+    if (!s3_store_settle(call->store)) {
+        s3_trouble(call);
+        return;
+    }
+    if (!read_path(call) || !read_query(call) || !is_proven(call))
         return;
     if (call->bucket[0] == '\0' && is(call, "GET"))
         s3_list_buckets(call);
     else if (call->bucket[0] == '\0')
-        not_allowed(call, "SERVICE");
+        s3_not_allowed(call, "SERVICE");
     else if (call->key_len == 0)
         route_bucket(call);
     else
         route_object(call);
-    if (call->body.failed)
-        s3_trouble(call);
 }

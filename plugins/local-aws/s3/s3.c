@@ -1,7 +1,7 @@
-/* s3.c - S3 over HTTP: runs a call and sends its answer, a text or a part of a file.
+/* s3.c - S3 over HTTP: runs a call, in one step or three, and sends its answer.
  *
- * A part of a file is read into a slab that the connection gives up when it has
- * been sent; a large part is read on the pool, so that the loop goes on.
+ * A part of a file goes out by the server itself, which reads it on the pool piece by piece: no
+ * answer is ever in memory as a whole.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 
 #include "plugins/local-aws/local.h"
 #include "plugins/local-aws/s3/call.h"
-
-enum { READ_AT_ONCE = 512 * 1024 }; /* bytes; more is read on the pool */
+#include "plugins/local-aws/s3/report.h"
+#include "sdk/wire/base64.h"
 
 struct s3_service {
     struct s3_store store;
@@ -23,12 +23,11 @@ struct job {
     kp_exchange *exchange;
     struct s3_call call;
     char region[40];
-    kp_slab *slab; /* [owned] what is read of the file */
-    char *data;    /* slab's memory */
-    bool is_read;
+    kp_server_request request; /* the server keeps the bytes of it, but neither this nor the next */
+    kp_http_header headers[];
 };
 
-bool s3_service_open(struct local *local, char *why, size_t cap)
+static bool open_service(struct local *local, char *why, size_t cap)
 {
     struct s3_service *service = calloc(1, sizeof(*service));
     char path[4096];
@@ -37,7 +36,7 @@ bool s3_service_open(struct local *local, char *why, size_t cap)
         snprintf(why, cap, "out of memory");
         return false;
     }
-    local->s3 = service;
+    local->state[LOCAL_S3] = service;
     service->store.root = -1;
     if (snprintf(path, sizeof(path), "%s/s3", local->dir) >= (int)sizeof(path)) {
         snprintf(why, cap, "the path of the data folder is too long");
@@ -49,108 +48,68 @@ bool s3_service_open(struct local *local, char *why, size_t cap)
     return true;
 }
 
-void s3_service_close(struct local *local)
+static void close_service(struct local *local)
 {
-    if (!local->s3)
+    struct s3_service *service = local->state[LOCAL_S3];
+
+    if (!service)
         return;
-    s3_store_close(&local->s3->store);
-    free(local->s3);
-    local->s3 = NULL;
+    s3_store_close(&service->store);
+    free(service);
+    local->state[LOCAL_S3] = NULL;
 }
 
 /* ---- the answer ---- */
 
-static void job_free(struct job *job)
+static void send_answer(struct local *local, kp_exchange *x, struct s3_call *call)
 {
-    if (job->slab)
-        kp->slab_unref(job->slab);
+    kp_http_header headers[S3_HEADERS_MAX + 2];
+    kp_slice body;
+    size_t n;
+
+    if (call->body.failed)
+        s3_trouble(call);
+    n = call->n_headers;
+    memcpy(headers, call->headers, n * sizeof(headers[0]));
+    headers[n++] =
+        (kp_http_header){{"x-amz-request-id", 16}, {call->request_id, strlen(call->request_id)}};
+    headers[n++] = (kp_http_header){{"x-amz-id-2", 10}, {call->id2, strlen(call->id2)}};
+    if (call->file >= 0) {
+        kp_server_file file = {.size = sizeof(file),
+                               .fd = call->file,
+                               .offset = call->file_from,
+                               .len = call->file_len};
+
+        call->file = -1; /* moved */
+        local_respond_file(local, x, call->status,
+                           &(struct local_body){headers, n, {NULL, 0}, NULL}, &file);
+        return;
+    }
+    body = (kp_slice){call->body.len ? call->body.ptr : "", call->body.len};
+    local_respond(local, x, call->status, &(struct local_body){headers, n, body, NULL});
+}
+
+static void end_job(struct job *job)
+{
+    send_answer(job->local, job->exchange, &job->call);
     s3_call_fini(&job->call);
     free(job);
 }
 
-static void send_body(struct job *job, kp_slice body)
-{
-    struct s3_call *call = &job->call;
-    kp_http_header headers[S3_HEADERS_MAX + 2];
-    char id2[S3_SUM_TEXT_MAX];
-    size_t n = call->n_headers;
-
-    s3_base64((const uint8_t *)call->request_id, strlen(call->request_id), id2);
-    memcpy(headers, call->headers, n * sizeof(headers[0]));
-    headers[n++] =
-        (kp_http_header){{"x-amz-request-id", 16}, {call->request_id, strlen(call->request_id)}};
-    headers[n++] = (kp_http_header){{"x-amz-id-2", 10}, {id2, strlen(id2)}};
-    job->local->server_ext->respond(job->exchange, call->status, headers, n, body, job->slab);
-    job->slab = NULL; /* consumed */
-    job_free(job);
-}
-
-static void send_text(struct job *job)
-{
-    const struct kpw_buf *body = &job->call.body;
-
-    send_body(job, (kp_slice){body->len ? body->ptr : "", body->len});
-}
-
-static void slow_down(struct job *job)
-{
-    s3_refuse(&job->call, "SlowDown", "Please reduce your request rate.", NULL);
-    send_text(job);
-}
-
-static void read_file(void *arg)
+static void run_work(void *arg)
 {
     struct job *job = arg;
-    const struct s3_call *call = &job->call;
-    uint64_t at = 0;
 
-    while (at < call->file_len) {
-        ssize_t n =
-            pread(call->file, job->data + at, call->file_len - at, (off_t)(call->file_from + at));
-
-        if (n <= 0)
-            return; /* cut off behind our back, or a broken disk */
-        at += (uint64_t)n;
-    }
-    job->is_read = true;
+    job->call.work(&job->call);
 }
 
-static void send_file(kp_node *node, void *arg)
+static void run_finish(kp_node *node, void *arg)
 {
     struct job *job = arg;
 
     (void)node;
-    if (job->is_read) {
-        send_body(job, (kp_slice){job->data, job->call.file_len});
-        return;
-    }
-    kp->slab_unref(job->slab);
-    job->slab = NULL;
-    s3_trouble(&job->call);
-    send_text(job);
-}
-
-static void answer(struct job *job)
-{
-    struct s3_call *call = &job->call;
-
-    if (call->file < 0) {
-        send_text(job);
-        return;
-    }
-    /* The answer to HEAD tells the length and sends nothing: no memory for it either. */
-    job->slab = kp->slab_new(job->local->node, call->is_head ? 1 : call->file_len);
-    job->data = job->slab ? kp->slab_data(job->slab) : NULL;
-    if (!job->slab) {
-        slow_down(job);
-    } else if (call->is_head) {
-        send_body(job, (kp_slice){job->data, call->file_len});
-    } else if (call->file_len > READ_AT_ONCE) {
-        kp->work(job->local->node, read_file, send_file, job);
-    } else {
-        read_file(job);
-        send_file(job->local->node, job);
-    }
+    job->call.finish(&job->call);
+    end_job(job);
 }
 
 static void out_of_memory(struct local *local, kp_exchange *x)
@@ -164,10 +123,38 @@ static void out_of_memory(struct local *local, kp_exchange *x)
                                         .body = {body, sizeof(body) - 1}});
 }
 
-void s3_service_serve(struct local *local, kp_exchange *x, const kp_server_request *request,
-                      const struct local_target *target)
+static void prepare(struct local *local, struct s3_call *call, const kp_server_request *request)
 {
-    struct job *job = calloc(1, sizeof(*job));
+    struct s3_service *service = local->state[LOCAL_S3];
+    uint64_t noise[6];
+
+    s3_call_init(call, &service->store, request);
+    call->local = local;
+    call->account = local->account;
+    call->now_ms = local_now_ms(local);
+    snprintf(call->request_id, sizeof(call->request_id), "%016llX",
+             (unsigned long long)kpw_random_next(&local->random));
+    for (size_t i = 0; i < 6; i++)
+        noise[i] = kpw_random_next(&local->random);
+    call->id2[kpw_base64_encode(noise, sizeof(noise), call->id2)] = '\0';
+}
+
+/* The chunks of a body are signed like its headers: from those on. */
+static bool prepare_chunks(struct local *local, struct s3_call *call)
+{
+    if (!local->verify_signatures ||
+        !kpw_slice_starts(s3_header(call, "x-amz-content-sha256"), KPW_SIGV4_STREAMING))
+        return true;
+    call->proves_chunks = auth_chunks(local, call->request, &call->chunks);
+    if (!call->proves_chunks)
+        s3_refuse(call, "AccessDenied", "Access Denied", NULL);
+    return call->proves_chunks;
+}
+
+static void serve(struct local *local, kp_exchange *x, const kp_server_request *request,
+                  const struct local_target *target)
+{
+    struct job *job = calloc(1, sizeof(*job) + request->n_headers * sizeof(job->headers[0]));
 
     if (!job) {
         out_of_memory(local, x);
@@ -175,14 +162,35 @@ void s3_service_serve(struct local *local, kp_exchange *x, const kp_server_reque
     }
     job->local = local;
     job->exchange = x;
-    s3_call_init(&job->call, &local->s3->store, request);
+    job->request = *request;
+    job->request.headers = job->headers;
+    memcpy(job->headers, request->headers, request->n_headers * sizeof(job->headers[0]));
+    prepare(local, &job->call, &job->request);
+    job->call.exchange = x;
     snprintf(job->region, sizeof(job->region), "%.*s",
              (int)(target->region.len < 30 ? target->region.len : 30),
              target->region.len > 0 ? target->region.ptr : "");
     job->call.region = job->region[0] ? job->region : local->region;
-    job->call.now_ms = kp->wall_ms();
-    snprintf(job->call.request_id, sizeof(job->call.request_id), "%016llX",
-             (unsigned long long)kpw_random_next(&local->random));
-    s3_route(&job->call);
-    answer(job);
+    if (prepare_chunks(local, &job->call))
+        s3_route(&job->call);
+    if (job->call.work)
+        kp->work(local->node, run_work, run_finish, job);
+    else
+        end_job(job);
 }
+
+static const struct local_throttle throttles[] = {
+    {NULL, 503, "SlowDown", NULL, "Please reduce your request rate."},
+};
+
+const struct local_row local_s3 = {
+    .name = "s3",
+    .label = "S3",
+    .form = LOCAL_FORM_S3,
+    .open = open_service,
+    .serve = serve,
+    .close = close_service,
+    .classify = s3_classify,
+    .report = s3_report,
+    .throttles = throttles,
+};

@@ -36,6 +36,23 @@ static const char schema_text[] =
     "NULL,"
     " modified INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY(upload, number)) WITHOUT ROWID;";
 
+/* What came later, for folders that are older; "duplicate column name" is fine. */
+static const char *const additions[] = {
+    "ALTER TABLE s3_object ADD COLUMN layout TEXT",
+    "ALTER TABLE s3_pending ADD COLUMN layout TEXT",
+    "ALTER TABLE s3_upload ADD COLUMN touched INTEGER NOT NULL DEFAULT 0",
+};
+
+static bool make_tables(sqlite3 *db)
+{
+    if (!sql_exec(db, schema_text))
+        return false;
+    for (size_t i = 0; i < sizeof(additions) / sizeof(additions[0]); i++)
+        if (!sql_exec(db, additions[i]) && !strstr(sqlite3_errmsg(db), "duplicate column"))
+            return false;
+    return true;
+}
+
 static sqlite3_stmt *use(struct s3_store *store, enum s3_slot slot, const char *text)
 {
     return sql_use(store->db, &store->st[slot], text);
@@ -43,35 +60,40 @@ static sqlite3_stmt *use(struct s3_store *store, enum s3_slot slot, const char *
 
 /* ---- opening, and finishing what a crash interrupted ---- */
 
-/* The change of a pending row counts: the row of the object is written (or removed). */
-static bool finish_pending(struct s3_store *store, sqlite3_int64 id, bool is_put)
+/* A commit that a crash may take back: what it says is found out again by s3_store_settle(). */
+static void be_lax(const struct s3_store *store, bool lax)
 {
-    sqlite3_stmt *object, *pending;
-    bool ok;
-
-    if (!sql_begin(store->db))
-        return false;
-    object = is_put
-                 ? use(store, S3_OBJECT_FROM_PENDING,
-                       "INSERT OR REPLACE INTO s3_object SELECT bucket, key, path, size, etag,"
-                       " modified, headers, algorithm, checksum, composite, parts FROM s3_pending"
-                       " WHERE id = ?")
-                 : use(store, S3_OBJECT_DROP_PENDING,
-                       "DELETE FROM s3_object WHERE (bucket, key) ="
-                       " (SELECT bucket, key FROM s3_pending WHERE id = ?)");
-    sql_bind_int(object, 1, id);
-    pending = use(store, S3_PENDING_DROP, "DELETE FROM s3_pending WHERE id = ?");
-    sql_bind_int(pending, 1, id);
-    ok = sql_run(object) && sql_run(pending);
-    return sql_end(store->db, ok);
+    if (store->sync)
+        sql_exec(store->db, lax ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
 }
 
-static void forget_pending(struct s3_store *store, sqlite3_int64 id)
+static bool drop_pending(struct s3_store *store, sqlite3_int64 id)
 {
     sqlite3_stmt *st = use(store, S3_PENDING_DROP, "DELETE FROM s3_pending WHERE id = ?");
 
     sql_bind_int(st, 1, id);
-    sql_run(st);
+    return sql_run(st);
+}
+
+/* The content is in place: the row of the object is written, the pending one goes. */
+static bool finish_pending(struct s3_store *store, sqlite3_int64 id)
+{
+    sqlite3_stmt *st;
+    bool ok;
+
+    be_lax(store, true);
+    ok = sql_begin(store->db);
+    if (ok) {
+        st = use(store, S3_OBJECT_FROM_PENDING,
+                 "INSERT OR REPLACE INTO s3_object(bucket, key, path, size, etag, modified,"
+                 " headers, algorithm, checksum, composite, parts, layout)"
+                 " SELECT bucket, key, path, size, etag, modified, headers, algorithm, checksum,"
+                 " composite, parts, layout FROM s3_pending WHERE id = ?");
+        sql_bind_int(st, 1, id);
+        ok = sql_end(store->db, sql_run(st) && drop_pending(store, id));
+    }
+    be_lax(store, false);
+    return ok;
 }
 
 struct pending {
@@ -107,25 +129,36 @@ static bool was_renamed(const struct s3_store *store, const struct pending *p)
            fstatat(store->root, p->path, &st, 0) == 0 && st.st_ino == p->inode;
 }
 
-static void recover(struct s3_store *store)
+/* A key that was written again after its deletion keeps its file. */
+static void remove_deleted(struct s3_store *store, const struct pending *p)
+{
+    sqlite3_stmt *st = use(store, S3_PENDING_REBORN,
+                           "SELECT 1 FROM s3_object WHERE (bucket, key) ="
+                           " (SELECT bucket, key FROM s3_pending WHERE id = ?)");
+
+    sql_bind_int(st, 1, p->id);
+    if (sql_row(st))
+        sqlite3_reset(st);
+    else
+        s3_files_remove(store->root, p->path);
+}
+
+bool s3_store_settle(struct s3_store *store)
 {
     struct pending p;
+    bool ok = true;
 
-    while (first_pending(store, &p)) {
-        bool ok = true;
-
-        if (!p.is_put) {
-            s3_files_remove(store->root, p.path);
-            ok = finish_pending(store, p.id, false);
-        } else if (was_renamed(store, &p)) {
-            ok = finish_pending(store, p.id, true);
-        } else {
-            forget_pending(store, p.id);
-        }
+    if (!store->is_unsettled)
+        return true;
+    while (ok && first_pending(store, &p)) {
+        if (!p.is_put)
+            remove_deleted(store, &p);
+        ok = p.is_put && was_renamed(store, &p) ? finish_pending(store, p.id)
+                                                : drop_pending(store, p.id);
         free(p.path);
-        if (!ok)
-            return;
     }
+    store->is_unsettled = !ok;
+    return ok;
 }
 
 bool s3_store_open(struct s3_store *store, sqlite3 *db, const char *dir, char *why, size_t size)
@@ -142,11 +175,15 @@ bool s3_store_open(struct s3_store *store, sqlite3 *db, const char *dir, char *w
         snprintf(why, size, "cannot use %s: %s", dir, strerror(errno));
         return false;
     }
-    if (!sql_exec(db, schema_text)) {
+    if (!make_tables(db)) {
         snprintf(why, size, "cannot make the tables of S3: %s", sqlite3_errmsg(db));
         return false;
     }
-    recover(store);
+    store->is_unsettled = true;
+    if (!s3_store_settle(store)) {
+        snprintf(why, size, "cannot finish what S3 had begun: %s", sqlite3_errmsg(db));
+        return false;
+    }
     s3_files_sweep(store);
     return true;
 }
@@ -188,7 +225,8 @@ bool s3_bucket_add(struct s3_store *store, const char *name, const char *region,
     sqlite3_stmt *st =
         use(store, S3_BUCKET_ADD, "INSERT INTO s3_bucket(name, region, created) VALUES(?, ?, ?)");
 
-    if (mkdirat(store->root, name, 0777) != 0 && errno != EEXIST)
+    if ((mkdirat(store->root, name, 0777) != 0 && errno != EEXIST) ||
+        (store->sync && fsync(store->root) != 0))
         return false;
     sql_bind_text(st, 1, name);
     sql_bind_text(st, 2, region);
@@ -320,6 +358,7 @@ bool s3_object_find(struct s3_store *store, const struct s3_key *key, struct s3_
 void s3_meta_fini(struct s3_meta *meta)
 {
     json_decref(meta->headers);
+    free(meta->layout);
     memset(meta, 0, sizeof(*meta));
 }
 
@@ -335,7 +374,7 @@ int s3_object_open(struct s3_store *store, const struct s3_object *object)
     return openat(store->root, object->path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Binds size .. parts at nine parameters; *headers_text is to be freed afterwards. */
+/* Binds size .. parts at eight parameters; *headers_text is to be freed afterwards. */
 static void bind_meta(sqlite3_stmt *st, int at, const struct s3_meta *meta, char **headers_text)
 {
     *headers_text = meta->headers ? json_dumps(meta->headers, JSON_COMPACT) : NULL;
@@ -360,8 +399,8 @@ static bool add_pending(struct s3_store *store, const struct change *change, sql
 {
     sqlite3_stmt *st = use(store, S3_PENDING_ADD,
                            "INSERT INTO s3_pending(temp, inode, bucket, key, path, size, etag,"
-                           " modified, headers, algorithm, checksum, composite, parts)"
-                           " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                           " modified, headers, algorithm, checksum, composite, parts, layout)"
+                           " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     struct s3_meta none = {0};
     struct stat info = {0};
     char *headers;
@@ -376,10 +415,28 @@ static bool add_pending(struct s3_store *store, const struct change *change, sql
     bind_key(st, 3, change->key);
     sql_bind_text(st, 5, change->path);
     bind_meta(st, 6, change->meta ? change->meta : &none, &headers);
+    sql_bind_text(st, 14, change->meta ? change->meta->layout : NULL);
     ok = sql_run(st);
     free(headers);
     *ret_id = sqlite3_last_insert_rowid(store->db);
     return ok;
+}
+
+/* Uploads under way for a key learn that it changed since they began. */
+static bool touch_uploads(struct s3_store *store, const struct s3_key *key)
+{
+    sqlite3_stmt *st = use(store, S3_UPLOAD_TOUCH,
+                           "UPDATE s3_upload SET touched = 1 WHERE bucket = ? AND key = ?");
+
+    bind_key(st, 1, key);
+    return sql_run(st);
+}
+
+static bool begin_publish(struct s3_store *store, const struct change *change,
+                          sqlite3_int64 *ret_id)
+{
+    return sql_begin(store->db) && sql_end(store->db, add_pending(store, change, ret_id) &&
+                                                          touch_uploads(store, change->key));
 }
 
 bool s3_object_publish(struct s3_store *store, const struct s3_key *key, struct s3_temp *temp,
@@ -396,16 +453,17 @@ bool s3_object_publish(struct s3_store *store, const struct s3_key *key, struct 
     } else if (!s3_files_place(store->root, key, path, sizeof(path))) {
         return false;
     }
-    if (!s3_files_make_folders(store->root, path) || (store->sync && fdatasync(temp->fd) != 0) ||
-        !add_pending(store, &(struct change){key, path, temp, meta}, &id))
+    if (!s3_files_make_folders(store->root, path, store->sync) ||
+        !begin_publish(store, &(struct change){key, path, temp, meta}, &id))
         return false;
     if (renameat(store->root, temp->name, store->root, path) != 0) {
-        forget_pending(store, id);
+        store->is_unsettled = !drop_pending(store, id);
         return false;
     }
     temp->name[0] = '\0'; /* moved */
     ok = !store->sync || s3_files_sync_folder(store->root, path);
-    return finish_pending(store, id, true) && ok;
+    store->is_unsettled = !finish_pending(store, id);
+    return ok && !store->is_unsettled;
 }
 
 bool s3_object_touch(struct s3_store *store, const struct s3_key *key, const struct s3_meta *meta)
@@ -424,32 +482,102 @@ bool s3_object_touch(struct s3_store *store, const struct s3_key *key, const str
     return ok;
 }
 
-bool s3_object_delete(struct s3_store *store, const struct s3_key *key)
+char *s3_object_layout(struct s3_store *store, const struct s3_key *key)
 {
+    sqlite3_stmt *st =
+        use(store, S3_OBJECT_LAYOUT, "SELECT layout FROM s3_object WHERE bucket = ? AND key = ?");
+    char *ret;
+
+    bind_key(st, 1, key);
+    if (!sql_row(st))
+        return NULL;
+    ret = strdup(sql_text(st, 0));
+    sqlite3_reset(st);
+    return ret;
+}
+
+/* ---- deleting: the row goes first, together with a pending one for the file */
+
+static bool drop_object(struct s3_store *store, const struct s3_key *key, sqlite3_int64 *ret_id)
+{
+    sqlite3_stmt *st;
     struct s3_object object;
-    sqlite3_int64 id;
     bool ok;
 
+    *ret_id = 0;
     if (!s3_object_find(store, key, &object))
         return true;
-    ok = add_pending(store, &(struct change){.key = key, .path = object.path}, &id);
-    if (ok)
-        s3_files_remove(store->root, object.path);
-    ok = ok && finish_pending(store, id, false);
+    ok = add_pending(store, &(struct change){.key = key, .path = object.path}, ret_id) &&
+         touch_uploads(store, key);
+    st = use(store, S3_OBJECT_DROP, "DELETE FROM s3_object WHERE bucket = ? AND key = ?");
+    bind_key(st, 1, key);
+    ok = ok && sql_run(st);
     s3_object_fini(&object);
     return ok;
 }
+
+static void remove_file_of(struct s3_store *store, sqlite3_int64 id)
+{
+    sqlite3_stmt *st = use(store, S3_PENDING_PATH, "SELECT path FROM s3_pending WHERE id = ?");
+
+    sql_bind_int(st, 1, id);
+    if (!sql_row(st))
+        return;
+    s3_files_remove(store->root, sql_text(st, 0));
+    sqlite3_reset(st);
+}
+
+/* What fails here is done again by s3_store_settle(). */
+static void remove_files(struct s3_store *store, const sqlite3_int64 *ids, size_t n)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] != 0)
+            remove_file_of(store, ids[i]);
+    be_lax(store, true);
+    if (sql_begin(store->db)) {
+        for (size_t i = 0; ok && i < n; i++)
+            ok = ids[i] == 0 || drop_pending(store, ids[i]);
+        ok = sql_end(store->db, ok);
+    } else {
+        ok = false;
+    }
+    store->is_unsettled = !ok;
+    be_lax(store, false);
+}
+
+bool s3_objects_delete(struct s3_store *store, const struct s3_key *keys, size_t n)
+{
+    sqlite3_int64 *ids = calloc(n + 1, sizeof(*ids));
+    bool ok = ids && sql_begin(store->db);
+
+    if (ok) {
+        for (size_t i = 0; ok && i < n; i++)
+            ok = drop_object(store, &keys[i], &ids[i]);
+        ok = sql_end(store->db, ok);
+    }
+    if (ok)
+        remove_files(store, ids, n);
+    free(ids);
+    return ok;
+}
+
+bool s3_object_delete(struct s3_store *store, const struct s3_key *key)
+{
+    return s3_objects_delete(store, key, 1);
+}
+
+#define ENTRY                                                 \
+    "SELECT key, size, etag, modified, algorithm, composite," \
+    " json_extract(headers, '$.\"x-amz-storage-class\"') FROM s3_object"
 
 void s3_object_each(struct s3_store *store, const struct s3_key *from, bool included,
                     s3_entry_fn fn, void *arg)
 {
     sqlite3_stmt *st =
-        included ? use(store, S3_OBJECT_FROM,
-                       "SELECT key, size, etag, modified, algorithm, composite FROM s3_object"
-                       " WHERE bucket = ? AND key >= ? ORDER BY key")
-                 : use(store, S3_OBJECT_AFTER,
-                       "SELECT key, size, etag, modified, algorithm, composite FROM s3_object"
-                       " WHERE bucket = ? AND key > ? ORDER BY key");
+        included ? use(store, S3_OBJECT_FROM, ENTRY " WHERE bucket = ? AND key >= ? ORDER BY key")
+                 : use(store, S3_OBJECT_AFTER, ENTRY " WHERE bucket = ? AND key > ? ORDER BY key");
     bool more = true;
 
     bind_key(st, 1, from);
@@ -460,7 +588,8 @@ void s3_object_each(struct s3_store *store, const struct s3_key *from, bool incl
                                  .etag = sql_text(st, 2),
                                  .modified_ms = sqlite3_column_int64(st, 3),
                                  .algorithm = (enum s3_algorithm)sqlite3_column_int(st, 4),
-                                 .is_composite = sqlite3_column_int(st, 5) != 0};
+                                 .is_composite = sqlite3_column_int(st, 5) != 0,
+                                 .storage_class = sql_text(st, 6)};
 
         more = fn(arg, &entry);
     }

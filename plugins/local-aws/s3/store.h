@@ -4,7 +4,9 @@
  * SQLite. A content is written to DIR/.tmp and renamed into place. A row of
  * s3_pending, written before the rename, holds the new attributes and the file's
  * inode; so a crash at any moment leaves either the old or the new object, and
- * s3_store_open() finishes what was begun.
+ * s3_store_open() finishes what was begun. With `sync` a power cut is such a crash:
+ * the content, the pending row and the folders are on the disk before anybody hears
+ * of it; the last commit need not be, for it can be found out again.
  *
  * Threads: the service's worker.   Not here: what a request means.
  */
@@ -23,7 +25,7 @@
 #define S3_ETAG_MAX     48 /* 32 hex, "-10000" and its NUL */
 #define S3_CHECKSUM_MAX 64 /* base64, "-10000" and its NUL */
 
-enum { S3_STATEMENTS = 32 };
+enum { S3_STATEMENTS = 40 };
 
 struct s3_store {
     sqlite3 *db;                     /* [borrowed] */
@@ -31,6 +33,7 @@ struct s3_store {
     int root;                        /* folder of the buckets */
     bool sync;                       /* contents are on the disk before they count */
     uint64_t n_temps;
+    bool is_unsettled; /* the end of a change could not be written (disk full) */
 };
 
 /* What is known about an object beside its content. */
@@ -43,6 +46,9 @@ struct s3_meta {
     char checksum[S3_CHECKSUM_MAX];
     bool is_composite; /* the checksum is one of the parts' checksums */
     uint32_t parts;    /* of a multipart object, else 0 */
+    /* of a multipart object see layout.h; s3_object_find() leaves it
+     * out, see s3_object_layout() [owned] */
+    char *layout;
 };
 
 struct s3_object {
@@ -65,6 +71,9 @@ struct s3_temp {
 /* `dir`: DIR/s3, made when missing. False: `why` says what went wrong. */
 bool s3_store_open(struct s3_store *store, sqlite3 *db, const char *dir, char *why, size_t size);
 void s3_store_close(struct s3_store *store);
+/* Ends the changes that could not be ended when they were made. False: still not, and what is
+ * kept of some object may not fit its content. Costs nothing when there are none. */
+bool s3_store_settle(struct s3_store *store);
 
 /* ---- buckets ---- */
 
@@ -100,13 +109,19 @@ bool s3_temp_open(struct s3_store *store, struct s3_temp *temp);
 /* All bytes, or false (disk full, ...). */
 bool s3_temp_write(struct s3_temp *temp, const void *data, size_t len);
 void s3_temp_drop(struct s3_store *store, struct s3_temp *temp); /* after publish: nothing */
-/* The content of `temp` becomes the object. */
+/* The bytes are on the disk when it returns true. [any] */
+bool s3_temp_sync(struct s3_temp *temp);
+/* The content of `temp`, synced by the caller if the store wants that, becomes the object. */
 bool s3_object_publish(struct s3_store *store, const struct s3_key *key, struct s3_temp *temp,
                        const struct s3_meta *meta);
 /* Changes attributes only. */
 bool s3_object_touch(struct s3_store *store, const struct s3_key *key, const struct s3_meta *meta);
+/* The layout of a multipart object, "" for another one [owned by caller]; NULL: none there. */
+char *s3_object_layout(struct s3_store *store, const struct s3_key *key);
 /* True also when there was none. */
 bool s3_object_delete(struct s3_store *store, const struct s3_key *key);
+/* All of them or, on false, none. */
+bool s3_objects_delete(struct s3_store *store, const struct s3_key *keys, size_t n);
 
 /* Walks keys behind (or from) `from`, in order of bytes, while fn answers true. */
 struct s3_entry {
@@ -117,6 +132,7 @@ struct s3_entry {
     int64_t modified_ms;
     enum s3_algorithm algorithm;
     bool is_composite;
+    const char *storage_class; /* "": STANDARD */
 };
 typedef bool (*s3_entry_fn)(void *arg, const struct s3_entry *);
 void s3_object_each(struct s3_store *store, const struct s3_key *from, bool included,

@@ -167,10 +167,87 @@ TEST(a_deletion_that_was_begun_is_finished)
     put("k", "old");
     put("other", "stays");
     begin_change(NULL, "k", "");
+    REQUIRE(sqlite3_exec(db, "DELETE FROM s3_object WHERE key = CAST('k' AS BLOB)", NULL, NULL,
+                         NULL) == SQLITE_OK);
     restart();
     EQ_STR(content("k"), "");
     EQ_STR(content("other"), "stays");
     EQ_INT(files_in("bucket"), 1);
+    stop();
+}
+
+TEST(a_deletion_whose_end_was_lost_does_not_take_the_next_object)
+{
+    begin_test();
+    put("k", "old");
+    begin_change(NULL, "k", "");
+    put("k", "new"); /* the same path */
+    restart();
+    EQ_STR(content("k"), "new");
+    restart();
+    EQ_STR(content("k"), "new");
+    stop();
+}
+
+TEST(what_could_not_be_ended_is_ended_later)
+{
+    struct s3_temp temp;
+
+    begin_test();
+    put("k", "old");
+    temp = write_temp("new!");
+    begin_change(&temp, "k", "new!");
+    close(temp.fd);
+    REQUIRE(renameat(store.root, temp.name, store.root, "bucket/k") == 0);
+    store.is_unsettled = true;
+    YES(s3_store_settle(&store));
+    EQ_STR(content("k"), "new!");
+    NO(store.is_unsettled);
+    stop();
+}
+
+TEST(folders_of_a_synced_object_are_there)
+{
+    begin_test();
+    store.sync = true;
+    put("a/b/c/d", "deep");
+    EQ_STR(content("a/b/c/d"), "deep");
+    restart();
+    EQ_STR(content("a/b/c/d"), "deep");
+    stop();
+}
+
+TEST(many_objects_go_in_one_change)
+{
+    struct s3_key keys[3];
+
+    begin_test();
+    put("a/1", "one");
+    put("a/2", "two");
+    put("stays", "three");
+    keys[0] = key_of("a/1");
+    keys[1] = key_of("none");
+    keys[2] = key_of("a/2");
+    YES(s3_objects_delete(&store, keys, 3));
+    EQ_STR(content("a/1"), "");
+    EQ_STR(content("a/2"), "");
+    EQ_STR(content("stays"), "three");
+    EQ_INT(files_in("bucket"), 1); /* the folder went, too */
+    stop();
+}
+
+TEST(parts_of_earlier_processes_of_the_same_number_stay)
+{
+    begin_test();
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct s3_temp temp = write_temp("part");
+        struct s3_part row = {.number = i, .size = 4};
+
+        REQUIRE(s3_part_put(&store, "upload", &row, &temp));
+        close(temp.fd);
+        restart(); /* counts from the start again */
+    }
+    EQ_INT(files_in(".tmp"), 3);
     stop();
 }
 

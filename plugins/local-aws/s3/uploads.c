@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugins/local-aws/s3/files.h"
 #include "plugins/local-aws/s3/statements.h"
 #include "plugins/local-aws/sql.h"
 
@@ -18,7 +19,7 @@ static sqlite3_stmt *use(struct s3_store *store, enum s3_slot slot, const char *
 
 /* ---- uploads ---- */
 
-/* Columns id, key, created, headers, algorithm, composite. */
+/* Columns id, key, created, headers, algorithm, composite, touched. */
 static bool read_upload(sqlite3_stmt *st, struct s3_upload *ret)
 {
     size_t len = (size_t)sqlite3_column_bytes(st, 1);
@@ -34,6 +35,7 @@ static bool read_upload(sqlite3_stmt *st, struct s3_upload *ret)
     ret->headers = json_loads(sql_text(st, 3), 0, NULL);
     ret->algorithm = (enum s3_algorithm)sqlite3_column_int(st, 4);
     ret->is_composite = sqlite3_column_int(st, 5) != 0;
+    ret->was_touched = sqlite3_column_int(st, 6) != 0;
     return key && ret->headers;
 }
 
@@ -41,8 +43,8 @@ bool s3_upload_find(struct s3_store *store, const struct s3_key *key, const char
                     struct s3_upload *ret)
 {
     sqlite3_stmt *st = use(store, S3_UPLOAD_GET,
-                           "SELECT id, key, created, headers, algorithm, composite FROM s3_upload"
-                           " WHERE id = ? AND bucket = ? AND key = ?");
+                           "SELECT id, key, created, headers, algorithm, composite, touched FROM"
+                           " s3_upload WHERE id = ? AND bucket = ? AND key = ?");
     bool ok;
 
     memset(ret, 0, sizeof(*ret));
@@ -108,8 +110,8 @@ bool s3_upload_remove(struct s3_store *store, const char *id)
 void s3_upload_each(struct s3_store *store, const char *bucket, s3_upload_fn fn, void *arg)
 {
     sqlite3_stmt *st = use(store, S3_UPLOAD_LIST,
-                           "SELECT id, key, created, headers, algorithm, composite FROM s3_upload"
-                           " WHERE bucket = ? ORDER BY key, id");
+                           "SELECT id, key, created, headers, algorithm, composite, touched FROM"
+                           " s3_upload WHERE bucket = ? ORDER BY key, id");
     bool more = true;
 
     sql_bind_text(st, 1, bucket);
@@ -148,7 +150,8 @@ bool s3_part_put(struct s3_store *store, const char *upload, const struct s3_par
     char old[48];
     bool replaces = find_file(store, upload, part->number, old);
 
-    if (store->sync && fdatasync(temp->fd) != 0)
+    /* The caller has synced the bytes; their name is to stay, too. */
+    if (store->sync && !s3_files_sync_folder(store->root, temp->name))
         return false;
     sql_bind_text(st, 1, upload);
     sql_bind_int(st, 2, part->number);

@@ -21,6 +21,7 @@ struct s3_upload {
     json_t *headers;             /* the object will have [owned] */
     enum s3_algorithm algorithm; /* S3_SUM_NONE: none was asked for */
     bool is_composite;
+    bool was_touched; /* the key was written or deleted since the upload began */
 };
 
 /* False: no such upload of this key. s3_upload_fini() in any case. */

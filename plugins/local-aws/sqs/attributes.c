@@ -136,6 +136,87 @@ static int64_t max_receives(const json_t *policy)
                                    : 0;
 }
 
+static bool bad_receives(struct sqs_call *call, const char *text, const json_t *policy)
+{
+    const json_t *value = sqs_member(policy, "maxReceiveCount");
+    char *shown = json_is_string(value) ? strdup(json_string_value(value))
+                                        : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    char reason[160];
+
+    snprintf(reason, sizeof(reason),
+             "Invalid value for maxReceiveCount: %.60s, valid values are from 1 to 1000 both "
+             "inclusive.",
+             shown ? shown : "");
+    free(shown);
+    return bad_policy(call, text, reason);
+}
+
+static bool names_queue(const json_t *arns, const char *arn)
+{
+    for (size_t i = 0; i < json_array_size(arns); i++) {
+        const char *one = json_string_value(json_array_get(arns, i));
+
+        if (one && strcmp(one, arn) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Does the dead-letter queue let this one use it? */
+static bool is_allowed_by(struct sqs_call *call, const struct sqs_queue *target,
+                          const struct sqs_queue *queue)
+{
+    const char *text = sqs_text(target->attributes, "RedriveAllowPolicy");
+    json_t *policy = text ? json_loads(text, 0, NULL) : NULL;
+    const char *how = sqs_text(policy, "redrivePermission");
+    char arn[200];
+    bool ok;
+
+    sqs_put_arn(call, queue->name, arn);
+    ok = !how || strcmp(how, "allowAll") == 0 ||
+         (strcmp(how, "byQueue") == 0 && names_queue(sqs_member(policy, "sourceQueueArns"), arn));
+    json_decref(policy);
+    return ok;
+}
+
+static bool bad_allow_policy(struct sqs_call *call, const char *text, const char *reason)
+{
+    return sqs_invalid(&call->err,
+                       "Value %.300s for parameter RedriveAllowPolicy is invalid. Reason: Amazon "
+                       "SQS can't create the redrive allow policy. %s",
+                       text, reason);
+}
+
+static bool check_allow(struct sqs_call *call, const char *text)
+{
+    enum { SOURCES_MAX = 10 };
+    json_t *policy = json_loads(text, 0, NULL);
+    const char *how = sqs_text(policy, "redrivePermission");
+    const json_t *sources = sqs_member(policy, "sourceQueueArns");
+    bool by_queue = how && strcmp(how, "byQueue") == 0;
+    bool ok = false;
+
+    if (!how || !is_choice("allowAll|denyAll|byQueue", how) || (sources && !json_is_array(sources)))
+        sqs_invalid(&call->err,
+                    "Invalid value for the parameter RedriveAllowPolicy. Reason: Amazon SQS can't "
+                    "create the redrive allow policy, as it’s in an unsupported format.");
+    else if (by_queue && json_array_size(sources) == 0)
+        bad_allow_policy(call, text,
+                         "When you specify the byQueue permission type, you must also specify one "
+                         "or more sourceQueueArns values.");
+    else if (!by_queue && sources)
+        bad_allow_policy(call, text,
+                         "To specify one or more source queue ARNs, you must set redrivePermission "
+                         "to byQueue.");
+    else if (json_array_size(sources) > SOURCES_MAX)
+        bad_allow_policy(call, text,
+                         "The maximum number of source queue ARNs you can specify is 10.");
+    else
+        ok = true;
+    json_decref(policy);
+    return ok;
+}
+
 static bool check_redrive(struct sqs_call *call, const struct sqs_queue *queue, const char *text)
 {
     json_t *policy = json_loads(text, 0, NULL);
@@ -154,11 +235,17 @@ static bool check_redrive(struct sqs_call *call, const struct sqs_queue *queue, 
         bad_policy(call, text,
                    "Redrive policy does not contain mandatory attribute: maxReceiveCount.");
     else if (n < 1 || n > 1000)
-        bad_policy(call, text, "Invalid value for maxReceiveCount: it must be between 1 and 1000.");
+        bad_receives(call, text, policy);
+    else if (!name && strncmp(arn, "arn:", 4) != 0)
+        bad_policy(call, text, "Invalid value for deadLetterTargetArn.");
     else if (!name || !sqs_queue_find(call->store, call->region, name, &target))
         bad_policy(call, text, "Dead letter target does not exist.");
     else if (target.is_fifo != queue->is_fifo)
         bad_policy(call, text, "Dead-letter queue must be same type of queue as the source.");
+    else if (!is_allowed_by(call, &target, queue))
+        bad_policy(call, text,
+                   "The redrive allow policy of the dead-letter queue does not allow this source "
+                   "queue.");
     else
         ok = true;
     sqs_queue_fini(&target);
@@ -174,6 +261,8 @@ static bool check_document(struct sqs_call *call, const struct sqs_queue *queue,
 
     if (strcmp(row->name, "RedrivePolicy") == 0)
         return check_redrive(call, queue, text);
+    if (strcmp(row->name, "RedriveAllowPolicy") == 0)
+        return check_allow(call, text);
     document = json_loads(text, 0, NULL);
     ok = json_is_object(document);
     json_decref(document);
@@ -234,6 +323,25 @@ static bool check_type(struct sqs_call *call, const struct sqs_queue *queue, con
     return sqs_refuse(&call->err, "InvalidAttributeName", "Unknown Attribute %s.", row->name);
 }
 
+/* What no attribute alone shows. */
+static bool check_together(struct sqs_call *call, const struct sqs_queue *queue)
+{
+    const char *limit = sqs_text(queue->attributes, "FifoThroughputLimit");
+    const char *scope = sqs_text(queue->attributes, "DeduplicationScope");
+    const char *sse = sqs_text(queue->attributes, "SqsManagedSseEnabled");
+
+    if (sse && strcmp(sse, "true") == 0 && sqs_text(queue->attributes, "KmsMasterKeyId"))
+        return sqs_refuse(&call->err, "InvalidAttributeName",
+                          "You can use one type of server-side encryption (SSE) at one time. You "
+                          "can either enable KMS SSE or SQS SSE.");
+    if (limit && strcmp(limit, "perMessageGroupId") == 0 &&
+        (!scope || strcmp(scope, "messageGroup") != 0))
+        return sqs_refuse(&call->err, "InvalidAttributeValue",
+                          "The perMessageGroupId value is allowed only when the value for "
+                          "DeduplicationScope is messageGroup.");
+    return true;
+}
+
 bool sqs_apply_attributes(struct sqs_call *call, struct sqs_queue *queue, json_t *given,
                           bool is_new)
 {
@@ -260,14 +368,21 @@ bool sqs_apply_attributes(struct sqs_call *call, struct sqs_queue *queue, json_t
         else
             json_object_set(queue->attributes, row->name, value);
     }
-    return true;
+    return check_together(call, queue);
 }
 
 /* ---- reading ---- */
 
+static const struct sqs_counts *counts_of(struct sqs_call *call, const struct sqs_queue *queue)
+{
+    if (!call->has_counts)
+        sqs_queue_count(call->store, queue->id, call->now_ms, &call->counts);
+    call->has_counts = true; /* a call is about one queue */
+    return &call->counts;
+}
+
 static char *computed(struct sqs_call *call, const struct sqs_queue *queue, const char *name)
 {
-    struct sqs_counts counts;
     char text[200];
     int64_t n;
 
@@ -275,17 +390,16 @@ static char *computed(struct sqs_call *call, const struct sqs_queue *queue, cons
         sqs_put_arn(call, queue->name, text);
         return strdup(text);
     }
-    sqs_queue_count(call->store, queue->id, call->now_ms, &counts);
     if (strcmp(name, "CreatedTimestamp") == 0)
         n = queue->created_ms / 1000;
     else if (strcmp(name, "LastModifiedTimestamp") == 0)
         n = queue->modified_ms / 1000;
     else if (strcmp(name, "ApproximateNumberOfMessages") == 0)
-        n = counts.visible;
+        n = counts_of(call, queue)->visible;
     else if (strcmp(name, "ApproximateNumberOfMessagesNotVisible") == 0)
-        n = counts.in_flight;
+        n = counts_of(call, queue)->in_flight;
     else
-        n = counts.delayed;
+        n = counts_of(call, queue)->delayed;
     snprintf(text, sizeof(text), "%lld", (long long)n);
     return strdup(text);
 }

@@ -32,6 +32,11 @@ static const struct {
     {"UntagQueue", sqs_untag_queue},
     {"ListQueueTags", sqs_list_tags},
     {"ListDeadLetterSourceQueues", sqs_list_sources},
+    {"AddPermission", sqs_add_permission},
+    {"RemovePermission", sqs_remove_permission},
+    {"StartMessageMoveTask", sqs_start_move},
+    {"ListMessageMoveTasks", sqs_list_moves},
+    {"CancelMessageMoveTask", sqs_cancel_move},
 };
 
 bool sqs_run(struct sqs_call *call)
@@ -74,6 +79,8 @@ static const struct sqs_error_row rows[] = {
     {"ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", SQS_SPACE, 400},
     {"InvalidMessageContents", "InvalidMessageContents", SQS_SPACE, 400},
     {"UnsupportedOperation", OLD_CODE "UnsupportedOperation", SQS_SPACE, 400},
+    {"OverLimit", "OverLimit", SQS_SPACE, 403},
+    {"ResourceNotFoundException", "ResourceNotFoundException", SQS_SPACE, 404},
     {"SerializationException", "MalformedInput", CORAL_SPACE, 400},
     {"InvalidAction", "InvalidAction", CORAL_SPACE, 400},
     {"InternalError", "InternalError", CORAL_SPACE, 500},
@@ -207,7 +214,8 @@ bool sqs_expire(struct sqs_call *call, const struct sqs_queue *queue)
 void sqs_put_url(struct sqs_call *call, const char *name, char out[640])
 {
     if (call->host[0] != '\0')
-        snprintf(out, 640, "http://%s/%s/%s", call->host, call->service->local->account, name);
+        snprintf(out, 640, "http%s://%s/%s/%s", call->is_tls ? "s" : "", call->host,
+                 call->service->local->account, name);
     else
         snprintf(out, 640, "%s/%s/%s", call->service->local->url, call->service->local->account,
                  name);
@@ -243,8 +251,9 @@ static bool is_entry_id(const char *id)
            strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
 }
 
-static bool check_entries(struct sqs_call *call, const json_t *entries)
+bool sqs_batch_check(struct sqs_call *call)
 {
+    const json_t *entries = sqs_member(call->in, "Entries");
     size_t n = json_array_size(entries);
 
     if (n > SQS_BATCH_MAX)
@@ -279,18 +288,22 @@ static json_t *failure(const json_t *entry, const struct sqs_error *err)
 
 bool sqs_batch(struct sqs_call *call, const struct sqs_queue *queue, sqs_entry_fn fn)
 {
-    json_t *entries = sqs_member(call->in, "Entries"), *successful, *failed;
+    return sqs_batch_check(call) && sqs_batch_run(call, queue, fn);
+}
 
-    if (!check_entries(call, entries))
-        return false;
-    successful = json_array();
-    failed = json_array();
+bool sqs_batch_run(struct sqs_call *call, const struct sqs_queue *queue, sqs_entry_fn fn)
+{
+    json_t *entries = sqs_member(call->in, "Entries");
+    json_t *successful = json_array(), *failed = json_array();
+
     for (size_t i = 0; i < json_array_size(entries); i++) {
         json_t *entry = json_array_get(entries, i), *result = json_object();
         struct sqs_error err = {0};
 
         json_object_set(result, "Id", json_object_get(entry, "Id"));
-        if (fn(call, queue, entry, result, &err))
+        if (local_fault_entry(call->service->local, call->exchange))
+            sqs_trouble(&err);
+        if (!err.shape && fn(call, queue, entry, result, &err))
             json_array_append(successful, result);
         else
             json_array_append_new(failed, failure(entry, &err));

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "plugins/local-aws/commit.h"
 #include "plugins/local-aws/local.h"
 #include "plugins/local-aws/sqs/store.h"
 #include "plugins/local-aws/sqs/text.h"
@@ -38,11 +39,20 @@ const struct sqs_error_row *sqs_error_row(const char *shape);
 
 struct sqs_waiter; /* wait.c */
 
+/* How many more messages of a queue may come into flight before they must be counted again. */
+struct sqs_flight {
+    int64_t queue; /* 0: none yet */
+    int64_t room;
+};
+
 struct sqs_service {
     struct local *local; /* [borrowed] */
     struct sqs_store store;
+    struct commit commit;
     struct sqs_waiter *waiters; /* oldest first [owned] */
     kp_timer *timer;            /* the next moment a waiter may have to be answered [owned] */
+    kp_timer *mover;            /* steps message move tasks [owned], NULL: none has run yet */
+    struct sqs_flight flight;   /* of the queue that was received from last */
     bool moved;                 /* a message went to a dead-letter queue: others may wait there */
 };
 
@@ -52,14 +62,18 @@ struct sqs_call {
     kp_exchange *exchange;
     const char *operation; /* [borrowed] */
     bool is_query;
+    bool is_tls; /* the request came over TLS: QueueUrls say https */
     char region[40];
     char host[260];   /* of the request: QueueUrls lead back to it */
     char path[260];   /* of the request: the query protocol names the queue there */
     int64_t now_ms;   /* wall */
     json_t *in, *out; /* [owned by sqs.c] */
     struct sqs_error err;
-    bool waits;      /* the exchange was handed over */
-    int64_t touched; /* the queue it is about, once found; else 0 */
+    bool waits;               /* the exchange was handed over */
+    bool has_waited;          /* it is answered now that was handed over before */
+    int64_t touched;          /* the queue it is about, once found; else 0 */
+    struct sqs_counts counts; /* of the queue whose attributes are read */
+    bool has_counts;
 };
 
 /* Runs call->operation. False: call->err says why. */
@@ -94,7 +108,11 @@ enum { SQS_BATCH_MAX = 10 };
 /* One entry: adds to `result`, or refuses. */
 typedef bool (*sqs_entry_fn)(struct sqs_call *call, const struct sqs_queue *queue, json_t *entry,
                              json_t *result, struct sqs_error *err);
-/* Verifies the entries, then runs them one by one into Successful and Failed. */
+/* Number of entries and their ids. */
+bool sqs_batch_check(struct sqs_call *call);
+/* Runs verified entries one by one into Successful and Failed. */
+bool sqs_batch_run(struct sqs_call *call, const struct sqs_queue *queue, sqs_entry_fn fn);
+/* Both. */
 bool sqs_batch(struct sqs_call *call, const struct sqs_queue *queue, sqs_entry_fn fn);
 
 /* ---- attributes of queues (attributes.c) ---- */
@@ -128,7 +146,10 @@ struct sqs_receive {
     int64_t wait_s;       /* -1: the queue's */
     json_t *system;       /* names that are wanted [owned], may be NULL */
     json_t *attributes;   /* the same of message attributes */
+    json_t *attempt;      /* ReceiveRequestAttemptId of a FIFO queue, a string [owned]; or NULL */
 };
+
+void sqs_receive_fini(struct sqs_receive *receive);
 
 /* [new reference] Up to max messages as they are answered, NULL with err. */
 json_t *sqs_take(struct sqs_call *call, const struct sqs_queue *queue,
@@ -140,6 +161,12 @@ bool sqs_wait(struct sqs_call *call, const struct sqs_queue *queue, struct sqs_r
  * to a dead-letter queue. */
 void sqs_wake(struct sqs_service *service, int64_t queue);
 void sqs_waiters_free(struct sqs_service *service);
+
+/* ---- message move tasks (move.c) ---- */
+
+/* Makes their table; tasks that ran go on. */
+bool sqs_moves_open(struct sqs_service *service);
+void sqs_moves_close(struct sqs_service *service);
 
 /* ---- receipt handles (delete.c) ---- */
 
@@ -168,5 +195,10 @@ bool sqs_delete(struct sqs_call *call);
 bool sqs_delete_batch(struct sqs_call *call);
 bool sqs_change_visibility(struct sqs_call *call);
 bool sqs_change_visibility_batch(struct sqs_call *call);
+bool sqs_add_permission(struct sqs_call *call);
+bool sqs_remove_permission(struct sqs_call *call);
+bool sqs_start_move(struct sqs_call *call);
+bool sqs_list_moves(struct sqs_call *call);
+bool sqs_cancel_move(struct sqs_call *call);
 
 #endif

@@ -113,12 +113,14 @@ bool sqs_delete_queue(struct sqs_call *call)
 bool sqs_get_queue_url(struct sqs_call *call)
 {
     const char *name = sqs_text(call->in, "QueueName");
+    const char *owner = sqs_text(call->in, "QueueOwnerAWSAccountId");
     struct sqs_queue queue;
     bool found;
 
     if (!name)
         return sqs_missing(&call->err, "QueueName");
-    found = sqs_queue_find(call->store, call->region, name, &queue);
+    found = sqs_queue_find(call->store, call->region, name, &queue) &&
+            (!owner || strcmp(owner, call->service->local->account) == 0);
     sqs_queue_fini(&queue);
     if (found)
         return answer_url(call, name);

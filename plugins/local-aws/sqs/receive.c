@@ -6,6 +6,8 @@
 
 #define SENDER_ID "AIDAAAAAAAAAAAAAAAAAA" /* the one user there is */
 
+enum { ATTEMPT_MS = 5 * 60 * 1000 };
+
 /* ---- one message ---- */
 
 static bool wants(const json_t *names, const char *name)
@@ -104,7 +106,9 @@ struct take {
     int64_t max_receives;
     int64_t ids[2 * SQS_RECEIVE_MAX]; /* taken already: with a time-out of 0 they are ready again */
     size_t n_ids;
-    json_t *out; /* [owned] */
+    size_t max;    /* messages to give */
+    json_t *out;   /* [owned] */
+    json_t *given; /* for the attempt: [id, receives, visible_ms] of each message [owned] */
     bool moved;
 };
 
@@ -125,58 +129,148 @@ static bool move_dead(struct take *take, const struct sqs_message *message)
     return sqs_message_move(take->call->store, message, &take->target, arn, take->call->now_ms);
 }
 
+/* Hides the message and puts it into the answer. */
+static bool give(struct take *take, struct sqs_message *message)
+{
+    int64_t seconds = take->receive->visibility_s;
+
+    if (seconds < 0)
+        seconds = sqs_setting(take->queue, "VisibilityTimeout");
+    message->visible_ms = take->call->now_ms + seconds * 1000;
+    if (!sqs_message_touch(take->call->store, message))
+        return false;
+    json_array_append_new(take->out, answer_of(take->queue, message, take->receive));
+    json_array_append_new(take->given, json_pack("[I,I,I]", (json_int_t)message->id,
+                                                 (json_int_t)message->receives,
+                                                 (json_int_t)message->visible_ms));
+    return true;
+}
+
 static bool take_one(struct take *take, int64_t id)
 {
     struct sqs_call *call = take->call;
-    int64_t seconds = take->receive->visibility_s;
     struct sqs_message message;
     bool ok = sqs_message_find(call->store, take->queue->id, id, &message);
 
     if (ok && take->has_target && message.receives >= take->max_receives) {
         ok = move_dead(take, &message);
     } else if (ok) {
-        if (seconds < 0)
-            seconds = sqs_setting(take->queue, "VisibilityTimeout");
         message.receives++;
         message.received_ms = call->now_ms;
         if (message.first_ms == 0)
             message.first_ms = call->now_ms;
-        message.visible_ms = call->now_ms + seconds * 1000;
         take->ids[take->n_ids++] = id;
-        ok = sqs_message_touch(call->store, &message);
-        if (ok)
-            json_array_append_new(take->out, answer_of(take->queue, &message, take->receive));
+        ok = give(take, &message);
     }
     sqs_message_fini(&message);
     return ok;
 }
 
+/* ---- attempts ---- */
+
+/* Is the message still as the attempt left it? */
+static bool is_untouched(struct take *take, const json_t *one, struct sqs_message *ret)
+{
+    return sqs_message_find(take->call->store, take->queue->id,
+                            json_integer_value(json_array_get(one, 0)), ret) &&
+           ret->receives == json_integer_value(json_array_get(one, 1)) &&
+           ret->visible_ms == json_integer_value(json_array_get(one, 2)) &&
+           ret->visible_ms > take->call->now_ms;
+}
+
+static bool give_again(struct take *take, const json_t *given)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < json_array_size(given); i++) {
+        struct sqs_message message;
+
+        ok = is_untouched(take, json_array_get(given, i), &message) && give(take, &message);
+        sqs_message_fini(&message);
+    }
+    return ok;
+}
+
+/* The messages of an earlier receive with the same attempt id, with their handles: as long as
+ * nobody deleted one or changed its visibility. They are hidden for the full time again. */
+static bool repeat_attempt(struct take *take)
+{
+    const char *id = json_string_value(take->receive->attempt);
+    json_t *given = sqs_attempt_find(take->call->store, take->queue->id, id, take->call->now_ms);
+    bool intact = given != NULL;
+
+    for (size_t i = 0; intact && i < json_array_size(given); i++) {
+        struct sqs_message message;
+
+        intact = is_untouched(take, json_array_get(given, i), &message);
+        sqs_message_fini(&message);
+    }
+    intact = intact && give_again(take, given);
+    json_decref(given);
+    return intact;
+}
+
+static bool keep_attempt(struct take *take)
+{
+    if (!take->receive->attempt || json_array_size(take->given) == 0)
+        return true;
+    return sqs_attempt_put(take->call->store, take->queue->id,
+                           json_string_value(take->receive->attempt),
+                           take->call->now_ms + ATTEMPT_MS, take->given);
+}
+
+/* ---- all of them ---- */
+
 /* One look at what is ready; dead letters on the way make room for another. */
 static bool take_ready(struct take *take)
 {
     int64_t ids[2 * SQS_RECEIVE_MAX];
-    size_t left = (size_t)take->receive->max - json_array_size(take->out);
+    size_t left = take->max - json_array_size(take->out);
     size_t n = sqs_message_ready(take->call->store, take->queue, take->call->now_ms, ids,
                                  left + take->n_ids);
 
     take->moved = false;
-    for (size_t i = 0; i < n && json_array_size(take->out) < (size_t)take->receive->max; i++)
+    for (size_t i = 0; i < n && json_array_size(take->out) < take->max; i++)
         if (!is_taken(take, ids[i]) && !take_one(take, ids[i]))
             return false;
     return true;
 }
 
+/* How many of `max` messages may come into flight. Counting costs with what is in flight, so it is
+ * done only when as many as there was room for have been received since. */
+static size_t room_in_flight(struct sqs_call *call, const struct sqs_queue *queue, size_t max)
+{
+    struct sqs_flight *flight = &call->service->flight;
+
+    if (flight->queue != queue->id || flight->room < (int64_t)max)
+        *flight = (struct sqs_flight){
+            queue->id,
+            SQS_IN_FLIGHT_MAX - sqs_queue_in_flight(call->store, queue->id, call->now_ms)};
+    return flight->room < (int64_t)max ? (size_t)flight->room : max;
+}
+
 json_t *sqs_take(struct sqs_call *call, const struct sqs_queue *queue,
                  const struct sqs_receive *receive)
 {
-    struct take take = {.call = call, .queue = queue, .receive = receive, .out = json_array()};
-    bool ok = sqs_expire(call, queue);
+    struct take take = {.call = call,
+                        .queue = queue,
+                        .receive = receive,
+                        .max = room_in_flight(call, queue, (size_t)receive->max),
+                        .out = json_array(),
+                        .given = json_array()};
+    bool ok = sqs_expire(call, queue), again = ok && receive->attempt && repeat_attempt(&take);
 
-    take.has_target = sqs_dead_letters(call, queue, &take.target, &take.max_receives);
-    do
-        ok = ok && take_ready(&take);
-    while (ok && take.moved && json_array_size(take.out) < (size_t)receive->max);
+    if (!again)
+        take.has_target = sqs_dead_letters(call, queue, &take.target, &take.max_receives);
+    if (!again && take.max > 0) {
+        do
+            ok = ok && take_ready(&take);
+        while (ok && take.moved && json_array_size(take.out) < take.max);
+    }
+    ok = ok && keep_attempt(&take);
+    call->service->flight.room -= again ? 0 : (int64_t)json_array_size(take.out);
     sqs_queue_fini(&take.target);
+    json_decref(take.given);
     if (ok)
         return take.out;
     json_decref(take.out);
@@ -193,7 +287,47 @@ static bool out_of_range(struct sqs_call *call, const char *name, int64_t value,
                        (long long)value, name, reason);
 }
 
-static bool read_receive(struct sqs_call *call, struct sqs_receive *ret)
+void sqs_receive_fini(struct sqs_receive *receive)
+{
+    json_decref(receive->system);
+    json_decref(receive->attributes);
+    json_decref(receive->attempt);
+    receive->system = receive->attributes = receive->attempt = NULL;
+}
+
+static bool is_attempt_id(const char *id)
+{
+    size_t n = strlen(id);
+
+    for (const char *p = id; *p; p++)
+        if (*p <= ' ' || *p >= 0x7F)
+            return false;
+    return n >= 1 && n <= 128;
+}
+
+static bool read_attempt(struct sqs_call *call, const struct sqs_queue *queue,
+                         struct sqs_receive *ret)
+{
+    const char *id = sqs_text(call->in, "ReceiveRequestAttemptId");
+
+    if (!id)
+        return true;
+    if (!queue->is_fifo || !is_attempt_id(id))
+        return sqs_invalid(&call->err,
+                           "Value %.200s for parameter ReceiveRequestAttemptId is invalid. Reason: "
+                           "%s",
+                           id,
+                           queue->is_fifo
+                               ? "ReceiveRequestAttemptId can only include alphanumeric and "
+                                 "punctuation characters. 1 to 128 in length."
+                               : "The request include parameter that is not valid for this queue "
+                                 "type.");
+    ret->attempt = json_string(id);
+    return true;
+}
+
+static bool read_receive(struct sqs_call *call, const struct sqs_queue *queue,
+                         struct sqs_receive *ret)
 {
     json_t *old = sqs_member(call->in, "AttributeNames");
     json_t *new = sqs_member(call->in, "MessageSystemAttributeNames");
@@ -213,6 +347,8 @@ static bool read_receive(struct sqs_call *call, struct sqs_receive *ret)
         (ret->visibility_s < 0 || ret->visibility_s > 43200))
         return out_of_range(call, "VisibilityTimeout", ret->visibility_s,
                             "Must be between 0 and 43200, if provided.");
+    if (!read_attempt(call, queue, ret))
+        return false;
     ret->system = json_array();
     json_array_extend(ret->system, old);
     json_array_extend(ret->system, new);
@@ -233,6 +369,10 @@ static bool receive_now(struct sqs_call *call, const struct sqs_queue *queue,
         json_object_set(call->out, "Messages", messages);
     else if (ok && wait_s > 0)
         ok = sqs_wait(call, queue, receive, wait_s);
+    else if (ok && !queue->is_fifo && call->service->flight.room == 0)
+        ok = sqs_refuse(&call->err, "OverLimit",
+                        "The maximum number of in flight messages for this queue is reached: %d.",
+                        SQS_IN_FLIGHT_MAX);
     json_decref(messages);
     return ok;
 }
@@ -247,12 +387,8 @@ bool sqs_receive_message(struct sqs_call *call)
         sqs_queue_fini(&queue);
         return false;
     }
-    ok = read_receive(call, &receive);
-    if (ok) {
-        ok = receive_now(call, &queue, &receive);
-        json_decref(receive.system);
-        json_decref(receive.attributes);
-    }
+    ok = read_receive(call, &queue, &receive) && receive_now(call, &queue, &receive);
+    sqs_receive_fini(&receive);
     sqs_queue_fini(&queue);
     return ok;
 }

@@ -196,12 +196,30 @@ static bool check_fifo(struct sqs_call *call, const struct sqs_queue *queue, con
                             "MessageDeduplicationId provided explicitly");
 }
 
+/* AWSTraceHeader is the only system attribute there is to send. */
+static bool check_system(const json_t *entry, struct sqs_error *err)
+{
+    json_t *system = sqs_member(entry, "MessageSystemAttributes"), *value;
+    const char *name;
+
+    json_object_foreach(system, name, value)
+    {
+        const char *type = sqs_text(value, "DataType");
+
+        if (strcmp(name, "AWSTraceHeader") != 0 || !type || strcmp(type, "String") != 0 ||
+            json_string_length(sqs_member(value, "StringValue")) == 0)
+            return sqs_invalid(err, "Message system attribute '%.100s' is not valid.", name);
+    }
+    return true;
+}
+
 static bool check_message(struct sqs_call *call, const struct sqs_queue *queue, json_t *entry,
                           struct sqs_error *err)
 {
     int64_t max = sqs_setting(queue, "MaximumMessageSize");
 
-    if (!check_body(entry, err) || !check_attributes(sqs_member(entry, "MessageAttributes"), err))
+    if (!check_body(entry, err) || !check_attributes(sqs_member(entry, "MessageAttributes"), err) ||
+        !check_system(entry, err))
         return false;
     if (size_of(entry) > (size_t)max)
         return sqs_invalid(err,
@@ -317,9 +335,7 @@ static bool check_batch_size(struct sqs_call *call)
     const json_t *entries = sqs_member(call->in, "Entries");
     size_t sum = 0;
 
-    /* Too many entries are refused for that before. */
-    for (size_t i = 0; json_array_size(entries) <= SQS_BATCH_MAX && i < json_array_size(entries);
-         i++)
+    for (size_t i = 0; i < json_array_size(entries); i++)
         sum += size_of(json_array_get(entries, i));
     return sum <= BATCH_BYTES_MAX ||
            sqs_refuse(&call->err, "BatchRequestTooLong",
@@ -327,11 +343,22 @@ static bool check_batch_size(struct sqs_call *call)
                       BATCH_BYTES_MAX, sum);
 }
 
+/* What a FIFO queue must know of every message: one without it fails the whole batch. */
+static bool check_batch_fifo(struct sqs_call *call, const struct sqs_queue *queue)
+{
+    const json_t *entries = sqs_member(call->in, "Entries");
+
+    for (size_t i = 0; queue->is_fifo && i < json_array_size(entries); i++)
+        if (!check_fifo(call, queue, json_array_get(entries, i), &call->err))
+            return false;
+    return true;
+}
+
 bool sqs_send_batch(struct sqs_call *call)
 {
     struct sqs_queue queue;
-    bool ok =
-        sqs_find_queue(call, &queue) && check_batch_size(call) && sqs_batch(call, &queue, send_one);
+    bool ok = sqs_find_queue(call, &queue) && sqs_batch_check(call) && check_batch_size(call) &&
+              check_batch_fifo(call, &queue) && sqs_batch_run(call, &queue, send_one);
 
     sqs_queue_fini(&queue);
     return ok;

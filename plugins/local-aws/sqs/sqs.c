@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "plugins/local-aws/sqs/call.h"
+#include "plugins/local-aws/sqs/report.h"
 
-bool sqs_service_open(struct local *local, char *why, size_t cap)
+static void answer_trouble(struct local *local, kp_exchange *x, int form);
+
+static bool open_service(struct local *local, char *why, size_t cap)
 {
     struct sqs_service *service = calloc(1, sizeof(*service));
 
@@ -13,36 +16,48 @@ bool sqs_service_open(struct local *local, char *why, size_t cap)
         snprintf(why, cap, "out of memory");
         return false;
     }
-    local->sqs = service;
+    local->state[LOCAL_SQS] = service;
     service->local = local;
-    if (sqs_store_open(&service->store, local->db))
+    service->commit.trouble = answer_trouble;
+    if (sqs_store_open(&service->store, local->db) && sqs_moves_open(service) &&
+        commit_open(&service->commit, local))
         return true;
     snprintf(why, cap, "cannot make the tables of SQS: %s", sqlite3_errmsg(local->db));
     return false;
 }
 
-void sqs_service_close(struct local *local)
+static void close_service(struct local *local)
 {
-    if (!local->sqs)
+    struct sqs_service *service = local->state[LOCAL_SQS];
+
+    if (!service)
         return;
-    sqs_waiters_free(local->sqs);
-    sqs_store_close(&local->sqs->store);
-    free(local->sqs);
-    local->sqs = NULL;
+    sqs_waiters_free(service);
+    sqs_moves_close(service);
+    commit_close(&service->commit);
+    sqs_store_close(&service->store);
+    free(service);
+    local->state[LOCAL_SQS] = NULL;
 }
 
 /* ---- answers ---- */
+
+static void send(struct sqs_call *call, const struct local_answer *answer)
+{
+    commit_answer(&call->service->commit, call->exchange,
+                  &(struct commit_reply){
+                      .answer = answer, .form = call->is_query, .is_watched = call->has_waited});
+}
 
 static void send_xml(struct sqs_call *call, int status, char *xml, const char *id)
 {
     static const char trouble[] = "<?xml version=\"1.0\"?><ErrorResponse/>";
     const char *text = xml ? xml : trouble;
 
-    local_answer(call->service->local, call->exchange,
-                 &(struct local_answer){.status = xml ? status : 500,
-                                        .content_type = "text/xml",
-                                        .body = {text, strlen(text)},
-                                        .request_id = id});
+    send(call, &(struct local_answer){.status = xml ? status : 500,
+                                      .content_type = "text/xml",
+                                      .body = {text, strlen(text)},
+                                      .request_id = id});
     free(xml);
 }
 
@@ -64,13 +79,32 @@ static void send_json(struct sqs_call *call, int status, const json_t *document,
     char *text = json_dumps(document, JSON_COMPACT);
     const char *body = text ? text : "{}";
 
-    local_answer(call->service->local, call->exchange,
-                 &(struct local_answer){.status = text ? status : 500,
-                                        .content_type = LOCAL_JSON_10,
-                                        .body = {body, strlen(body)},
-                                        .headers = headers,
-                                        .n_headers = n_headers});
+    send(call, &(struct local_answer){.status = text ? status : 500,
+                                      .content_type = LOCAL_JSON_10,
+                                      .body = {body, strlen(body)},
+                                      .headers = headers,
+                                      .n_headers = n_headers});
     free(text);
+}
+
+/* The disk is in trouble: this must not wait for it again. */
+static void answer_trouble(struct local *local, kp_exchange *x, int form)
+{
+    static const char json[] = "{\"__type\":\"com.amazon.coral.service#InternalError\"}";
+    kp_http_header header = {{"x-amzn-query-error", 18}, {"InternalError;Receiver", 22}};
+    char id[KPW_UUID_SIZE], *xml = NULL;
+
+    local_request_id(local, id);
+    if (form)
+        xml = sqs_xml_error("InternalError", "The disk is in trouble.", id);
+    local_answer(local, x,
+                 &(struct local_answer){.status = 500,
+                                        .content_type = xml ? "text/xml" : LOCAL_JSON_10,
+                                        .body = {xml ? xml : json, strlen(xml ? xml : json)},
+                                        .request_id = id,
+                                        .headers = &header,
+                                        .n_headers = 1});
+    free(xml);
 }
 
 static void answer_json_error(struct sqs_call *call)
@@ -124,8 +158,8 @@ static json_t *read_form(const kp_server_request *request)
 
 static json_t *read_json(const kp_server_request *request)
 {
-    json_t *input =
-        json_loadb(request->body.ptr ? request->body.ptr : "", request->body.len, 0, NULL);
+    json_t *input = json_loadb(request->body.ptr ? request->body.ptr : "", request->body.len,
+                               JSON_ALLOW_NUL, NULL);
 
     if (json_is_object(input))
         return input;
@@ -151,15 +185,18 @@ static bool may_wake(const struct sqs_call *call)
     return call->service->moved;
 }
 
-void sqs_service_serve(struct local *local, kp_exchange *x, const kp_server_request *request,
-                       const struct local_target *target)
+static void serve(struct local *local, kp_exchange *x, const kp_server_request *request,
+                  const struct local_target *target)
 {
-    struct sqs_call call = {.service = local->sqs,
-                            .store = &local->sqs->store,
+    struct sqs_service *service = local->state[LOCAL_SQS];
+    struct sqs_call call = {.service = service,
+                            .store = &service->store,
                             .exchange = x,
                             .operation = target->operation,
                             .is_query = target->is_query,
-                            .now_ms = kp->wall_ms()};
+                            .is_tls = request->size > offsetof(kp_server_request, is_tls) &&
+                                      request->is_tls,
+                            .now_ms = local_now_ms(local)};
     bool ok;
 
     /* Whatever region a request is signed for: there is one, as for the other services. */
@@ -168,12 +205,35 @@ void sqs_service_serve(struct local *local, kp_exchange *x, const kp_server_requ
     copy(request->path, call.path, sizeof(call.path));
     call.in = call.is_query ? read_form(request) : read_json(request);
     call.out = json_object();
+    commit_begin(&service->commit);
     ok = call.in ? sqs_run(&call)
                  : sqs_refuse(&call.err, "SerializationException", "The request is malformed.");
+    commit_end(&service->commit);
     if (!call.waits)
         sqs_answer(&call, ok);
     json_decref(call.out);
     json_decref(call.in);
     if (ok && may_wake(&call))
-        sqs_wake(local->sqs, call.touched);
+        sqs_wake(service, call.touched);
 }
+
+/* What a fault that throttles says. */
+static const struct local_throttle throttles[] = {
+    {NULL, 400, "RequestThrottled", NULL, "Rate exceeded."},
+};
+
+const struct local_row local_sqs = {
+    .name = "sqs",
+    .label = "SQS",
+    .hosts = "queue",
+    .targets = "AmazonSQS",
+    .version = "2012-11-05",
+    .xmlns = "http://queue.amazonaws.com/doc/2012-11-05/",
+    .prefix = "com.amazonaws.sqs#",
+    .form = LOCAL_FORM_JSON_10,
+    .open = open_service,
+    .serve = serve,
+    .close = close_service,
+    .report = sqs_report,
+    .throttles = throttles,
+};

@@ -1,89 +1,6 @@
 /* sqs_test.c - SQS through HTTP: queues, messages, long polling, FIFO, dead letters, both
  * protocols. */
-#include "plugins/local-aws/service_test.h"
-
-#define SQS(op) "AmazonSQS." op
-
-static char queue_url[300];
-
-/* Makes a queue; the following requests are about it. */
-static void make_queue(struct harness *h, const char *name, const char *attributes)
-{
-    json_t *out = service_ask(h, 200, SQS("CreateQueue"), "{'QueueName':'%s','Attributes':{%s}}",
-                              name, attributes);
-
-    snprintf(queue_url, sizeof(queue_url), "%s", service_at(out, "QueueUrl"));
-    json_decref(out);
-}
-
-static void send_text(struct harness *h, const char *body)
-{
-    SERVICE_DO(h, 200, SQS("SendMessage"), "{'QueueUrl':'%s','MessageBody':'%s'}", queue_url, body);
-}
-
-static void send_group(struct harness *h, const char *body, const char *group)
-{
-    SERVICE_DO(h, 200, SQS("SendMessage"),
-               "{'QueueUrl':'%s','MessageBody':'%s','MessageGroupId':'%s',"
-               "'MessageDeduplicationId':'%s'}",
-               queue_url, body, group, body);
-}
-
-/* Bodies received at once, one blank between. [static buffer] */
-static const char *receive(struct harness *h, int max)
-{
-    static char out[1000];
-    json_t *answer = service_ask(h, 200, SQS("ReceiveMessage"),
-                                 "{'QueueUrl':'%s','MaxNumberOfMessages':%d}", queue_url, max);
-    const json_t *messages = json_object_get(answer, "Messages");
-    size_t n = 0;
-
-    out[0] = '\0';
-    if (messages)
-        YES(json_array_size(messages) > 0); /* absent, not empty */
-    for (size_t i = 0; i < json_array_size(messages); i++)
-        n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%s", i ? " " : "",
-                              service_at(json_array_get(messages, i), "Body"));
-    json_decref(answer);
-    return out;
-}
-
-/* Receives one message and keeps its handle. [static buffer] */
-static const char *take(struct harness *h, int visibility)
-{
-    static char handle[300];
-    json_t *answer = service_ask(h, 200, SQS("ReceiveMessage"),
-                                 "{'QueueUrl':'%s','VisibilityTimeout':%d}", queue_url, visibility);
-
-    snprintf(handle, sizeof(handle), "%s", service_at(answer, "Messages.0.ReceiptHandle"));
-    YES(handle[0] != '\0');
-    json_decref(answer);
-    return handle;
-}
-
-static const char *attribute(struct harness *h, const char *name)
-{
-    static char out[200];
-    char path[100];
-    json_t *answer = service_ask(h, 200, SQS("GetQueueAttributes"),
-                                 "{'QueueUrl':'%s','AttributeNames':['All']}", queue_url);
-
-    snprintf(path, sizeof(path), "Attributes.%s", name);
-    snprintf(out, sizeof(out), "%s", service_at(answer, path));
-    json_decref(answer);
-    return out;
-}
-
-static void refused(struct harness *h, const char *target, const char *body, const char *type,
-                    const char *code)
-{
-    json_t *out = service_ask(h, 400, target, "%s", body);
-
-    EQ_STR(service_at(out, "__type"), type);
-    REQUIRE(harness_response_header(h, "x-amzn-query-error") != NULL);
-    EQ_STR(harness_response_header(h, "x-amzn-query-error"), code);
-    json_decref(out);
-}
+#include "plugins/local-aws/sqs/sqs_test.h"
 
 TEST(a_message_is_received_once_and_deleted)
 {
@@ -186,37 +103,6 @@ TEST(messages_older_than_the_retention_are_gone)
 }
 
 /* ---- long polling ---- */
-
-static struct harness_exchange *begin_poll(struct harness *h, int wait_s)
-{
-    char headers[200], body[500];
-    struct harness_exchange *x;
-
-    service_headers(SQS("ReceiveMessage"), headers);
-    snprintf(body, sizeof(body),
-             "{\"QueueUrl\":\"%s\",\"WaitTimeSeconds\":%d,\"VisibilityTimeout\":100}", queue_url,
-             wait_s);
-    x = harness_request_begin(h, "POST", "/", headers, body, strlen(body));
-    attribute(h, "QueueArn"); /* answered behind it: by now the poll waits */
-    NO(harness_request_answered(x));
-    return x;
-}
-
-static const char *end_poll(struct harness *h, struct harness_exchange *x)
-{
-    static char out[100];
-    const char *answer = "";
-    json_t *document;
-
-    EQ_INT(harness_request_end(h, x, &answer), 200);
-    document = json_loads(answer, 0, NULL);
-    REQUIRE(document != NULL);
-    snprintf(out, sizeof(out), "%s", service_at(document, "Messages.0.Body"));
-    if (out[0] == '\0')
-        YES(json_object_get(document, "Messages") == NULL);
-    json_decref(document);
-    return out;
-}
 
 TEST(a_long_poll_ends_when_a_message_is_sent)
 {
@@ -384,7 +270,7 @@ TEST(a_repeated_message_is_taken_once_for_five_minutes)
 TEST(a_fifo_handle_expires_with_its_visibility)
 {
     struct harness *h = service_start(NULL);
-    char body[600];
+    char body[700];
 
     make_queue(h, "late.fifo", "'FifoQueue':'true'");
     send_group(h, "a", "g");
@@ -539,16 +425,6 @@ TEST(a_request_signed_for_another_region_sees_the_same_queues)
 }
 
 /* ---- the query protocol ---- */
-
-static const char *query(struct harness *h, int status, const char *path, const char *form)
-{
-    const char *answer = "";
-
-    EQ_INT(harness_request(h, "POST", path, "Content-Type: application/x-www-form-urlencoded\r\n",
-                           form, strlen(form), &answer),
-           status);
-    return answer;
-}
 
 TEST(old_clients_speak_the_query_protocol)
 {

@@ -15,10 +15,13 @@ enum slot {
     QUEUE_DROP,
     QUEUE_DROP_MESSAGES,
     QUEUE_DROP_DEDUPS,
+    QUEUE_DROP_ATTEMPTS,
     QUEUE_LIST,
     QUEUE_COUNT,
     QUEUE_EXPIRE,
     QUEUE_EXPIRE_DEDUPS,
+    QUEUE_EXPIRE_ATTEMPTS,
+    QUEUE_IN_FLIGHT,
     QUEUE_SEQUENCE,
     QUEUE_SEQUENCE_GET,
     MESSAGE_ADD,
@@ -26,14 +29,17 @@ enum slot {
     MESSAGE_TOUCH,
     MESSAGE_DROP,
     MESSAGE_READY,
-    MESSAGE_READY_FIFO,
+    MESSAGE_READY_GROUP,
+    MESSAGE_READY_HEAD,
     MESSAGE_NEXT,
     DEDUP_GET,
     DEDUP_ADD,
+    ATTEMPT_GET,
+    ATTEMPT_PUT,
     SLOTS
 };
 
-_Static_assert((int)SLOTS <= (int)SQS_STATEMENTS, "every statement has a slot");
+_Static_assert((int)SLOTS <= (int)SQS_STORE_STATEMENTS, "every statement has a slot");
 
 static const char schema_text[] =
     "CREATE TABLE IF NOT EXISTS sqs_queue(id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -49,9 +55,12 @@ static const char schema_text[] =
     "CREATE INDEX IF NOT EXISTS sqs_message_sent ON sqs_message(queue, sent);"
     "CREATE INDEX IF NOT EXISTS sqs_message_group ON sqs_message(queue, grp, id)"
     " WHERE grp IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS sqs_message_fifo ON sqs_message(queue, id) WHERE sequence > 0;"
     "CREATE TABLE IF NOT EXISTS sqs_dedup(queue INTEGER NOT NULL, scope TEXT NOT NULL,"
     " id TEXT NOT NULL, until INTEGER NOT NULL, uid TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    " PRIMARY KEY(queue, scope, id)) WITHOUT ROWID;";
+    " PRIMARY KEY(queue, scope, id)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS sqs_attempt(queue INTEGER NOT NULL, id TEXT NOT NULL,"
+    " until INTEGER NOT NULL, given TEXT NOT NULL, PRIMARY KEY(queue, id)) WITHOUT ROWID;";
 
 static sqlite3_stmt *use(struct sqs_store *store, enum slot slot, const char *text)
 {
@@ -190,6 +199,7 @@ bool sqs_queue_remove(struct sqs_store *store, int64_t id)
 {
     return sqs_queue_purge(store, id) &&
            drop(store, QUEUE_DROP_DEDUPS, "DELETE FROM sqs_dedup WHERE queue = ?", id) &&
+           drop(store, QUEUE_DROP_ATTEMPTS, "DELETE FROM sqs_attempt WHERE queue = ?", id) &&
            drop(store, QUEUE_DROP, "DELETE FROM sqs_queue WHERE id = ?", id);
 }
 
@@ -232,18 +242,39 @@ void sqs_queue_count(struct sqs_store *store, int64_t queue, int64_t now_ms, str
     sqlite3_reset(st);
 }
 
+int64_t sqs_queue_in_flight(struct sqs_store *store, int64_t queue, int64_t now_ms)
+{
+    sqlite3_stmt *st = use(store, QUEUE_IN_FLIGHT,
+                           "SELECT count(*) FROM (SELECT 1 FROM sqs_message WHERE queue = ?"
+                           " AND visible > ? AND receives > 0 LIMIT ?)");
+    int64_t n;
+
+    sql_bind_int(st, 1, queue);
+    sql_bind_int(st, 2, now_ms);
+    sql_bind_int(st, 3, SQS_IN_FLIGHT_MAX);
+    if (!sql_row(st))
+        return 0;
+    n = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return n;
+}
+
 bool sqs_queue_expire(struct sqs_store *store, int64_t queue, int64_t sent_ms, int64_t now_ms)
 {
     sqlite3_stmt *st =
         use(store, QUEUE_EXPIRE, "DELETE FROM sqs_message WHERE queue = ? AND sent <= ?");
     sqlite3_stmt *dedups =
         use(store, QUEUE_EXPIRE_DEDUPS, "DELETE FROM sqs_dedup WHERE queue = ? AND until <= ?");
+    sqlite3_stmt *attempts =
+        use(store, QUEUE_EXPIRE_ATTEMPTS, "DELETE FROM sqs_attempt WHERE queue = ? AND until <= ?");
 
     sql_bind_int(st, 1, queue);
     sql_bind_int(st, 2, sent_ms);
     sql_bind_int(dedups, 1, queue);
     sql_bind_int(dedups, 2, now_ms);
-    return sql_run(st) && sql_run(dedups);
+    sql_bind_int(attempts, 1, queue);
+    sql_bind_int(attempts, 2, now_ms);
+    return sql_run(st) && sql_run(dedups) && sql_run(attempts);
 }
 
 /* ---- messages ---- */
@@ -383,26 +414,79 @@ bool sqs_message_move(struct sqs_store *store, const struct sqs_message *message
     return ok;
 }
 
+struct ids {
+    int64_t *at; /* [borrowed] */
+    size_t n, max;
+};
+
+/* The ready messages of a group, from its first one on. */
+static void ready_of_group(struct sqs_store *store, int64_t queue, const char *group,
+                           int64_t now_ms, struct ids *ids)
+{
+    sqlite3_stmt *st = use(store, MESSAGE_READY_GROUP,
+                           "SELECT id, visible FROM sqs_message WHERE queue = ? AND grp = ?"
+                           " ORDER BY id");
+
+    sql_bind_int(st, 1, queue);
+    sql_bind_text(st, 2, group);
+    while (ids->n < ids->max && sql_row(st) && sqlite3_column_int64(st, 1) <= now_ms)
+        ids->at[ids->n++] = sqlite3_column_int64(st, 0);
+    if (st)
+        sqlite3_reset(st);
+}
+
+/* Goes from the head of one group to the head of the next: the first message of a group, if it is
+ * visible. */
+static void ready_fifo(struct sqs_store *store, int64_t queue, int64_t now_ms, struct ids *ids)
+{
+    int64_t head = 0;
+
+    while (ids->n < ids->max) {
+        sqlite3_stmt *st =
+            use(store, MESSAGE_READY_HEAD,
+                "SELECT id, grp FROM sqs_message AS m INDEXED BY sqs_message_fifo WHERE queue = ?1"
+                " AND id > ?2 AND sequence > 0 AND visible <= ?3 AND NOT EXISTS (SELECT 1 FROM"
+                " sqs_message AS e WHERE e.queue = ?1 AND e.grp = m.grp AND e.id < m.id)"
+                " ORDER BY id LIMIT 1");
+        char group[SQS_GROUP_MAX];
+
+        sql_bind_int(st, 1, queue);
+        sql_bind_int(st, 2, head);
+        sql_bind_int(st, 3, now_ms);
+        if (!sql_row(st))
+            return;
+        head = sqlite3_column_int64(st, 0);
+        snprintf(group, sizeof(group), "%s", sql_text(st, 1));
+        sqlite3_reset(st);
+        ready_of_group(store, queue, group, now_ms, ids);
+    }
+}
+
+static void ready_standard(struct sqs_store *store, int64_t queue, int64_t now_ms, struct ids *ids)
+{
+    sqlite3_stmt *st = use(store, MESSAGE_READY,
+                           "SELECT id FROM sqs_message WHERE queue = ?1 AND visible <= ?2"
+                           " ORDER BY visible, id LIMIT ?3");
+
+    sql_bind_int(st, 1, queue);
+    sql_bind_int(st, 2, now_ms);
+    sql_bind_int(st, 3, (long long)ids->max);
+    while (ids->n < ids->max && sql_row(st))
+        ids->at[ids->n++] = sqlite3_column_int64(st, 0);
+    if (st)
+        sqlite3_reset(st);
+}
+
 size_t sqs_message_ready(struct sqs_store *store, const struct sqs_queue *queue, int64_t now_ms,
                          int64_t *ids, size_t max)
 {
-    sqlite3_stmt *st =
-        queue->is_fifo
-            ? use(store, MESSAGE_READY_FIFO,
-                  "SELECT id FROM sqs_message AS m WHERE queue = ?1 AND visible <= ?2 AND NOT"
-                  " EXISTS (SELECT 1 FROM sqs_message AS e WHERE e.queue = ?1 AND e.grp = m.grp"
-                  " AND e.id < m.id AND e.visible > ?2) ORDER BY id LIMIT ?3")
-            : use(store, MESSAGE_READY,
-                  "SELECT id FROM sqs_message WHERE queue = ?1 AND visible <= ?2"
-                  " ORDER BY visible, id LIMIT ?3");
-    size_t n = 0;
+    struct ids out = {ids, 0, max};
 
-    sql_bind_int(st, 1, queue->id);
-    sql_bind_int(st, 2, now_ms);
-    sql_bind_int(st, 3, (long long)max);
-    while (sql_row(st))
-        ids[n++] = sqlite3_column_int64(st, 0);
-    return n;
+    if (queue->is_fifo)
+        ready_fifo(store, queue->id, now_ms, &out);
+    else
+        ready_standard(store, queue->id, now_ms, &out);
+    return out.n;
 }
 
 int64_t sqs_message_next(struct sqs_store *store, int64_t queue, int64_t now_ms)
@@ -456,4 +540,41 @@ bool sqs_dedup_add(struct sqs_store *store, int64_t queue, const struct sqs_dedu
     sql_bind_text(st, 5, message->uid);
     sql_bind_int(st, 6, message->sequence);
     return sql_run(st);
+}
+
+/* ---- attempts ---- */
+
+json_t *sqs_attempt_find(struct sqs_store *store, int64_t queue, const char *id, int64_t now_ms)
+{
+    sqlite3_stmt *st =
+        use(store, ATTEMPT_GET,
+            "SELECT given FROM sqs_attempt WHERE queue = ? AND id = ? AND until > ?");
+    json_t *given = NULL;
+
+    sql_bind_int(st, 1, queue);
+    sql_bind_text(st, 2, id);
+    sql_bind_int(st, 3, now_ms);
+    if (sql_row(st)) {
+        given = json_loads(sql_text(st, 0), 0, NULL);
+        sqlite3_reset(st);
+    }
+    return given;
+}
+
+bool sqs_attempt_put(struct sqs_store *store, int64_t queue, const char *id, int64_t until_ms,
+                     const json_t *given)
+{
+    sqlite3_stmt *st = use(store, ATTEMPT_PUT,
+                           "INSERT OR REPLACE INTO sqs_attempt(queue, id, until, given)"
+                           " VALUES(?, ?, ?, ?)");
+    char *text = json_dumps(given, JSON_COMPACT);
+    bool ok;
+
+    sql_bind_int(st, 1, queue);
+    sql_bind_text(st, 2, id);
+    sql_bind_int(st, 3, until_ms);
+    sql_bind_text(st, 4, text);
+    ok = text && sql_run(st);
+    free(text);
+    return ok;
 }

@@ -18,7 +18,14 @@
 #include "sdk/wire/random.h"
 #include "sdk/wire/slice.h"
 
-enum { SQS_STATEMENTS = 32, SQS_NAME_MAX = 81 /* with the NUL */, SQS_SEQUENCE_MAX = 24 };
+enum {
+    SQS_STORE_STATEMENTS = 32, /* store.c's own; the others' come behind */
+    SQS_STATEMENTS = 48,
+    SQS_NAME_MAX = 81 /* with the NUL */,
+    SQS_SEQUENCE_MAX = 24,
+    SQS_GROUP_MAX = 129, /* with the NUL */
+    SQS_IN_FLIGHT_MAX = 120000
+};
 
 struct sqs_store {
     sqlite3 *db;                      /* [borrowed] */
@@ -78,6 +85,8 @@ struct sqs_counts {
 void sqs_queue_count(struct sqs_store *store, int64_t queue, int64_t now_ms,
                      struct sqs_counts *ret);
 bool sqs_queue_purge(struct sqs_store *store, int64_t queue);
+/* Messages that are in flight, at most SQS_IN_FLIGHT_MAX are counted. */
+int64_t sqs_queue_in_flight(struct sqs_store *store, int64_t queue, int64_t now_ms);
 /* Removes what was sent at or before that time, and forgets de-duplication that is over. */
 bool sqs_queue_expire(struct sqs_store *store, int64_t queue, int64_t sent_ms, int64_t now_ms);
 
@@ -96,11 +105,18 @@ bool sqs_message_remove(struct sqs_store *store, int64_t id);
 bool sqs_message_move(struct sqs_store *store, const struct sqs_message *message,
                       const struct sqs_queue *target, const char *origin, int64_t now_ms);
 /* Ids of up to `max` messages that may be received now, in order; of a FIFO queue none whose group
- * has an earlier message that is not visible. */
+ * has an earlier message that is not visible, and all of one group before the next group's. */
 size_t sqs_message_ready(struct sqs_store *store, const struct sqs_queue *queue, int64_t now_ms,
                          int64_t *ids, size_t max);
 /* When the next message becomes visible; 0: none is waiting for that. */
 int64_t sqs_message_next(struct sqs_store *store, int64_t queue, int64_t now_ms);
+
+/* ---- attempts: what a receive with a ReceiveRequestAttemptId gave, as any JSON ---- */
+
+/* [new reference] NULL: there is none, or its time is over. */
+json_t *sqs_attempt_find(struct sqs_store *store, int64_t queue, const char *id, int64_t now_ms);
+bool sqs_attempt_put(struct sqs_store *store, int64_t queue, const char *id, int64_t until_ms,
+                     const json_t *given);
 
 /* ---- de-duplication ---- */
 

@@ -12,6 +12,7 @@
 
 struct sqs_waiter {
     struct sqs_waiter *next;
+    struct sqs_service *service; /* [borrowed] */
     kp_exchange *exchange;
     bool is_query;
     char region[40];
@@ -22,8 +23,7 @@ struct sqs_waiter {
 
 static void waiter_free(struct sqs_waiter *waiter)
 {
-    json_decref(waiter->receive.system);
-    json_decref(waiter->receive.attributes);
+    sqs_receive_fini(&waiter->receive);
     free(waiter);
 }
 
@@ -35,13 +35,15 @@ static bool try(struct sqs_service *service, struct sqs_waiter *waiter)
                             .exchange = waiter->exchange,
                             .operation = "ReceiveMessage",
                             .is_query = waiter->is_query,
-                            .now_ms = kp->wall_ms()};
+                            .has_waited = true,
+                            .now_ms = local_now_ms(service->local)};
     bool is_over = call.now_ms >= waiter->deadline_ms, ok;
     struct sqs_queue queue;
     json_t *messages = NULL;
 
     memcpy(call.region, waiter->region, sizeof(call.region));
     call.out = json_object();
+    commit_begin(&service->commit);
     ok = sql_begin(service->store.db) || sqs_trouble(&call.err);
     if (ok && !sqs_queue_find_id(&service->store, waiter->queue, &queue))
         sqs_refuse(&call.err, "QueueDoesNotExist", "The specified queue does not exist%s.",
@@ -53,6 +55,7 @@ static bool try(struct sqs_service *service, struct sqs_waiter *waiter)
         if (!sql_end(service->store.db, messages != NULL) && messages)
             ok = sqs_trouble(&call.err);
     }
+    commit_end(&service->commit);
     ok = ok && messages;
     if (ok && json_array_size(messages) > 0)
         json_object_set(call.out, "Messages", messages);
@@ -89,7 +92,7 @@ static void look(struct sqs_service *service, int64_t queue)
 static void set_timer(struct sqs_service *service)
 {
     const kp_timer_ext *ext = service->local->timer_ext;
-    int64_t now_ms = kp->wall_ms(), first_ms = INT64_MAX;
+    int64_t now_ms = local_now_ms(service->local), first_ms = INT64_MAX;
 
     for (const struct sqs_waiter *w = service->waiters; w; w = w->next) {
         int64_t visible_ms = sqs_message_next(&service->store, w->queue, now_ms);
@@ -124,6 +127,28 @@ void sqs_wake(struct sqs_service *service, int64_t queue)
         set_timer(service);
 }
 
+/* The peer of a waiting request has gone: no message may be taken for it any more. */
+static void peer_gone(kp_node *node, void *arg, kp_exchange *exchange)
+{
+    struct sqs_waiter *waiter = arg, **link = &waiter->service->waiters;
+
+    (void)node;
+    local_drop(waiter->service->local, exchange);
+    while (*link && *link != waiter)
+        link = &(*link)->next;
+    if (*link)
+        *link = waiter->next;
+    waiter_free(waiter);
+}
+
+static void watch(struct sqs_waiter *waiter)
+{
+    const kp_server_ext *ext = waiter->service->local->server_ext;
+
+    if (ext->size > offsetof(kp_server_ext, watch) && ext->watch)
+        ext->watch(waiter->exchange, peer_gone, waiter);
+}
+
 bool sqs_wait(struct sqs_call *call, const struct sqs_queue *queue, struct sqs_receive *receive,
               int64_t wait_s)
 {
@@ -137,17 +162,19 @@ bool sqs_wait(struct sqs_call *call, const struct sqs_queue *queue, struct sqs_r
         free(waiter);
         return sqs_trouble(&call->err);
     }
+    waiter->service = service;
     waiter->exchange = call->exchange;
     waiter->is_query = call->is_query;
     memcpy(waiter->region, call->region, sizeof(waiter->region));
     waiter->queue = queue->id;
     waiter->deadline_ms = call->now_ms + wait_s * 1000;
     waiter->receive = *receive;
-    receive->system = receive->attributes = NULL; /* moved */
+    receive->system = receive->attributes = receive->attempt = NULL; /* moved */
     while (*last)
         last = &(*last)->next;
     *last = waiter;
     call->waits = true;
+    watch(waiter);
     set_timer(service);
     return true;
 }

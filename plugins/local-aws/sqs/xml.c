@@ -97,6 +97,7 @@ static const char *flat_name(const char *action, const char *name)
         {"MessageAttributes", "MessageAttribute"},
         {"Tags", "Tag"},
         {"Failed", "BatchResultErrorEntry"},
+        {"Results", "ListMessageMoveTasksResultEntry"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
