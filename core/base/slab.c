@@ -2,12 +2,28 @@
 #include "core/base/slab.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "core/base/budget.h"
 
+/* From this size on a slab has pages of its own: the kernel fills them 2 MiB at a time where it
+ * can, and gets them back at once. */
+#define MAPPED_FROM ((size_t)1 << 20)
+
+static struct kp_slab *map_block(size_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        return NULL;
+    madvise(at, size, MADV_HUGEPAGE); /* advice: it may not be taken */
+    return at;
+}
+
 struct kp_slab *slab_new(struct budget *budget, size_t capacity)
 {
-    struct kp_slab *slab = malloc(sizeof *slab + capacity);
+    size_t size = sizeof(struct kp_slab) + capacity;
+    struct kp_slab *slab = capacity < MAPPED_FROM ? malloc(size) : map_block(size);
 
     if (!slab) {
         budget_give(budget, capacity);
@@ -30,5 +46,8 @@ void slab_unref(struct kp_slab *slab)
     if (!slab || atomic_fetch_sub_explicit(&slab->refs, 1, memory_order_acq_rel) != 1)
         return;
     budget_give(slab->budget, slab->capacity);
-    free(slab);
+    if (slab->capacity < MAPPED_FROM)
+        free(slab);
+    else
+        munmap(slab, sizeof *slab + slab->capacity);
 }

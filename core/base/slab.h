@@ -1,7 +1,8 @@
 /* slab.h - counted memory that records point into.
  *
- * A slab is one malloc'd block with an atomic reference count, counted against
- * a budget for as long as it lives. It is the kp_slab of the plugin ABI.
+ * A slab is one block with an atomic reference count, counted against a budget for as long as it
+ * lives; a large one has pages of its own, which the system gets back when it ends. It is the
+ * kp_slab of the plugin ABI.
  *
  * Owned by: whoever holds a reference.   Threads: any.
  */
@@ -19,7 +20,7 @@ struct kp_slab {
     char *data;            /* [owned] follows the struct */
 };
 
-/* One reference, bytes already taken from `budget` by the caller. NULL when malloc fails (the
+/* One reference, bytes already taken from `budget` by the caller. NULL without memory (the
  * bytes are then given back). */
 struct kp_slab *slab_new(struct budget *budget, size_t capacity);
 void slab_ref(struct kp_slab *slab);

@@ -156,7 +156,7 @@ static kp_slice kp_of(struct kpw_slice s)
 }
 
 /* One user record as it is: the aggregate of one says what its keys were. */
-static bool write_single(struct aggregator *a, struct kpw_buf *t, bool is_first)
+static bool write_single(struct aggregator *a, struct request *request, bool is_first)
 {
     const struct kpw_kpl_record *r;
 
@@ -164,7 +164,7 @@ static bool write_single(struct aggregator *a, struct kpw_buf *t, bool is_first)
         return false; /* out of memory */
     r = a->reader.records;
     request_write(
-        t, is_first,
+        request, is_first,
         &(struct put_entry){kp_of(r->data), kp_of(r->partition_key), kp_of(r->explicit_hash_key)});
     return true;
 }
@@ -183,9 +183,9 @@ void aggregate_seal(struct sink *sink, struct request *request)
         if (a->out.failed)
             t->failed = true;
         else if (request->slots[s].n > 1)
-            request_write(t, s == 0,
+            request_write(request, s == 0,
                           &(struct put_entry){{a->out.ptr, a->out.len}, {"a", 1}, {text, len}});
-        else if (!write_single(a, t, s == 0))
+        else if (!write_single(a, request, s == 0))
             t->failed = true;
         if (a->writers[s].records.cap > KEEP_ROOM)
             kpw_kpl_writer_fini(&a->writers[s]);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEQUENCE_MAX 191 /* what a position takes */
-
 /* Seconds with a fraction as milliseconds. */
 static bool read_seconds(struct kpw_slice text, int64_t *ret_ms)
 {
@@ -76,13 +74,13 @@ static struct kinesis_entry *next_entry(struct kinesis_answer *answer)
     return &answer->entries[answer->count];
 }
 
-static bool take_record(struct kinesis_answer *answer, const struct kinesis_entry *record)
+bool kinesis_answer_add(struct kinesis_answer *answer, const struct kinesis_entry *entry)
 {
     struct kinesis_entry *e = next_entry(answer);
 
     if (!e)
         return false;
-    *e = *record;
+    *e = *entry;
     answer->count++;
     return true;
 }
@@ -96,7 +94,8 @@ static bool read_record_member(struct kpw_json *j, struct kinesis_entry *e)
     if (kpw_slice_is(name, "PartitionKey"))
         return read_text(j, &e->key, &e->key_len);
     if (kpw_slice_is(name, "SequenceNumber"))
-        return read_text(j, &e->sequence, &e->sequence_len) && e->sequence_len <= SEQUENCE_MAX;
+        return read_text(j, &e->sequence, &e->sequence_len) &&
+               e->sequence_len <= KINESIS_SEQUENCE_MAX;
     if (kpw_slice_is(name, "ApproximateArrivalTimestamp"))
         return kpw_json_next(j) == KPW_JSON_NUMBER && read_seconds(j->value, &e->arrival_ms);
     return kpw_json_skip(j);
@@ -113,7 +112,7 @@ static bool read_records(struct kinesis_answer *answer, struct kpw_json *j)
             if (!read_record_member(j, &e))
                 return false;
         if (j->type != KPW_JSON_OBJECT_END || !e.data || !e.sequence_len ||
-            !take_record(answer, &e))
+            !kinesis_answer_add(answer, &e))
             return false;
     }
     return j->type == KPW_JSON_ARRAY_END;
@@ -135,6 +134,17 @@ static bool read_iterator(struct kinesis_answer *answer, struct kpw_json *j)
     return true;
 }
 
+static bool read_children(struct kinesis_answer *answer, struct kpw_json *j)
+{
+    if (kpw_json_next(j) == KPW_JSON_NULL)
+        return true;
+    if (j->type != KPW_JSON_ARRAY)
+        return false;
+    while (kpw_json_next(j) == KPW_JSON_OBJECT && kpw_json_skip(j))
+        answer->has_children = true;
+    return j->type == KPW_JSON_ARRAY_END;
+}
+
 static bool read_member(struct kinesis_answer *answer, struct kpw_json *j, bool *has_records)
 {
     struct kpw_slice name = j->value;
@@ -145,8 +155,10 @@ static bool read_member(struct kinesis_answer *answer, struct kpw_json *j, bool 
         *has_records = true;
         return read_records(answer, j);
     }
-    if (kpw_slice_is(name, "NextShardIterator"))
+    if (kpw_slice_is(name, "NextShardIterator") || kpw_slice_is(name, "ContinuationSequenceNumber"))
         return read_iterator(answer, j);
+    if (kpw_slice_is(name, "ChildShards"))
+        return read_children(answer, j);
     if (kpw_slice_is(name, "MillisBehindLatest"))
         return kpw_json_next(j) == KPW_JSON_NUMBER &&
                kpw_json_to_int64(j->value, &answer->behind_ms) && answer->behind_ms >= 0;
@@ -160,6 +172,14 @@ static bool refuse(struct kinesis_answer *answer, const struct kpw_json *j)
     return false;
 }
 
+/* The service leaves it out of some answers. */
+static bool say_behind(struct kinesis_answer *answer)
+{
+    if (answer->behind_ms < 0)
+        answer->behind_ms = answer->count ? 1 : 0;
+    return true;
+}
+
 bool kinesis_answer_parse(struct kinesis_answer *answer, char *text, size_t len)
 {
     struct kpw_json j;
@@ -168,8 +188,11 @@ bool kinesis_answer_parse(struct kinesis_answer *answer, char *text, size_t len)
     answer->count = 0;
     answer->next = NULL;
     answer->next_len = 0;
+    answer->has_children = false;
     answer->behind_ms = -1;
     answer->why[0] = 0;
+    if (len && (uint8_t)text[0] >= 0x80) /* no JSON begins so */
+        return kinesis_answer_parse_cbor(answer, text, len) && say_behind(answer);
     kpw_json_init(&j, text, len);
     if (kpw_json_next(&j) != KPW_JSON_OBJECT)
         return refuse(answer, &j);
@@ -178,9 +201,7 @@ bool kinesis_answer_parse(struct kinesis_answer *answer, char *text, size_t len)
             return refuse(answer, &j);
     if (j.type != KPW_JSON_OBJECT_END || kpw_json_next(&j) != KPW_JSON_END || !has_records)
         return refuse(answer, &j);
-    if (answer->behind_ms < 0) /* the service leaves it out of some answers */
-        answer->behind_ms = answer->count ? 1 : 0;
-    return true;
+    return say_behind(answer);
 }
 
 void kinesis_answer_fini(struct kinesis_answer *answer)

@@ -283,6 +283,10 @@ void outcome_of(struct request *request, const kp_aws_response *response)
 {
     struct sink *sink = request->sink;
 
+    if (wire_refused(&sink->wire, request->is_cbor, response)) {
+        take_all_back(request); /* again, in JSON */
+        return;
+    }
     switch (calls_judge(response)) {
     case CALLS_FINE: call_answered(request, response); break;
     case CALLS_AGAIN: call_failed(request, response->error, response->message); break;

@@ -1,12 +1,14 @@
 /* request.c - the text of one PutRecords request, built straight from the records.
  *
- * Data is base64-encoded into the growing text; nothing else is allocated. What the service would
- * refuse for sure (too large, a key that is too long or no UTF-8, a hash key out of range) is
- * rejected here, with a reason, so that it does not spoil the request for its neighbours.
+ * Data goes into the growing text, as it is (CBOR) or in base64; nothing else is allocated. What
+ * the service would refuse for sure (too large, a key that is too long or no UTF-8, a hash key out
+ * of range) is rejected here, with a reason, so that it does not spoil the request for its
+ * neighbours.
  */
 #include "plugins/kinesis/sink.h"
 
 #include "sdk/wire/base64.h"
+#include "sdk/wire/cbor.h"
 #include "sdk/wire/json.h"
 #include "sdk/wire/utf8.h"
 
@@ -17,6 +19,19 @@
 
 #define KEEP_ROOM (1024 * 1024) /* larger texts are freed after use */
 
+static void write_begin(struct kpw_buf *t, bool is_cbor, const char *stream)
+{
+    if (is_cbor) {
+        kpw_cbor_put_map(t, 2);
+        kpw_cbor_put_cstr(t, "StreamName");
+        kpw_cbor_put_cstr(t, stream);
+        kpw_cbor_put_cstr(t, "Records");
+        kpw_cbor_put_list_any(t);
+    } else {
+        kpw_buf_appendf(t, "{\"StreamName\":\"%s\",\"Records\":[", stream);
+    }
+}
+
 void request_begin(struct sink *sink, struct request *request)
 {
     request->count = request->n_slots = 0;
@@ -25,8 +40,8 @@ void request_begin(struct sink *sink, struct request *request)
     if (request->body.failed)
         kpw_buf_fini(&request->body);
     kpw_buf_clear(&request->body);
-    kpw_buf_appendf(&request->body, "{\"StreamName\":\"%s\",\"Records\":[",
-                    sink->config->stream->name);
+    request->is_cbor = sink->wire.is_cbor;
+    write_begin(&request->body, request->is_cbor, sink->config->stream->name);
     if (sink->loader.map)
         aggregate_begin(sink, request);
 }
@@ -35,7 +50,10 @@ bool request_seal(struct sink *sink, struct request *request)
 {
     if (request->map)
         aggregate_seal(sink, request);
-    kpw_buf_puts(&request->body, "]}");
+    if (request->is_cbor)
+        kpw_cbor_put_break(&request->body);
+    else
+        kpw_buf_puts(&request->body, "]}");
     return !request->body.failed;
 }
 
@@ -93,7 +111,21 @@ void request_push(struct request *request, uint32_t slot, const struct entry *en
     request->entries[request->count++].next = ENTRY_NONE;
 }
 
-void request_write(struct kpw_buf *t, bool is_first, const struct put_entry *entry)
+/* Payloads as they are; the service's names with their heads. */
+static void write_cbor(struct kpw_buf *t, const struct put_entry *entry)
+{
+    kpw_cbor_put_map(t, entry->hash.len ? 3 : 2);
+    kpw_cbor_put_cstr(t, "Data");
+    kpw_cbor_put_bytes(t, entry->data.ptr, entry->data.len);
+    kpw_cbor_put_cstr(t, "PartitionKey");
+    kpw_cbor_put_text(t, entry->key.ptr, entry->key.len);
+    if (entry->hash.len) {
+        kpw_cbor_put_cstr(t, "ExplicitHashKey");
+        kpw_cbor_put_text(t, entry->hash.ptr, entry->hash.len);
+    }
+}
+
+static void write_json(struct kpw_buf *t, bool is_first, const struct put_entry *entry)
 {
     kpw_buf_puts(t, is_first ? "{\"Data\":\"" : ",{\"Data\":\"");
     kpw_base64_put(t, entry->data.ptr, entry->data.len);
@@ -105,6 +137,14 @@ void request_write(struct kpw_buf *t, bool is_first, const struct put_entry *ent
         kpw_buf_puts(t, "\"");
     }
     kpw_buf_puts(t, "}");
+}
+
+void request_write(struct request *request, bool is_first, const struct put_entry *entry)
+{
+    if (request->is_cbor)
+        write_cbor(&request->body, entry);
+    else
+        write_json(&request->body, is_first, entry);
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -236,7 +276,7 @@ enum add_result request_add(struct sink *sink, struct request *request, struct p
     if (!request_keys(sink, pending->b, i, &keys) ||
         request_too_large(sink, pending->b, i, r->data_len + keys.key.len))
         return REFUSED;
-    request_write(t, request->count == 0,
+    request_write(request, request->count == 0,
                   &(struct put_entry){{r->data, r->data_len}, keys.key, keys.hash});
     if (t->failed) {
         t->failed = false; /* memory is asked for anew by the next record */

@@ -140,6 +140,7 @@ static void send_request(struct sink *sink, struct request *request)
         .size = sizeof(call),
         .service = "kinesis",
         .target = "Kinesis_20131202.PutRecords",
+        .content_type = wire_content_type(request->is_cbor),
         .body = {request->body.ptr, request->body.len},
         .attempts = 1,
     };
@@ -314,6 +315,7 @@ static kp_status sink_open(kp_node *node, const void *config, void *state)
     }
     kpw_random_init(&sink->random);
     sink->most = PUT_RECORDS_MAX;
+    wire_init(&sink->wire, sink->config->wire);
     if (sink->config->aggregate && !aggregate_init(sink))
         return kp->fail(node, "out of memory");
     sink->timer = sink->timers->create(node, timer_rang, sink);
@@ -367,6 +369,8 @@ static const kp_option sink_options[] = {
      "64B..10MiB", "largest aggregate", NULL},
     {"aggregate_count", KP_T_INT, offsetof(struct sink_config, aggregate_count), "100000",
      "1..1000000", "most records of one aggregate", NULL},
+    {"wire", KP_T_ENUM, offsetof(struct sink_config, wire), "auto", "auto|json|cbor",
+     WIRE_OPTION_HELP, NULL},
     {0},
 };
 

@@ -13,6 +13,7 @@
 #include "plugins/kinesis/calls.h"
 #include "plugins/kinesis/map.h"
 #include "plugins/kinesis/receipt.h"
+#include "plugins/kinesis/wire.h"
 
 #include "sdk/wire/kpl.h"
 #include "sdk/wire/slice.h"
@@ -44,6 +45,7 @@ struct sink_config {
     bool aggregate;
     int64_t aggregate_size;
     int64_t aggregate_count;
+    int wire; /* enum wire_choice */
 };
 
 /* A batch in hand. */
@@ -89,6 +91,7 @@ struct request {
     struct sink *sink; /* [borrowed] */
     kp_aws_call *call;
     struct kpw_buf body;
+    bool is_cbor;
     size_t payload;        /* data and keys in it */
     struct entry *entries; /* [owned] */
     uint32_t count, room;
@@ -121,6 +124,7 @@ struct sink {
     uint32_t most;                 /* records of one request */
     struct aggregator *aggregator; /* [owned] NULL without aggregation */
     struct map_loader loader;
+    struct wire wire;
     bool flushing; /* what is in hand is sent without lingering */
     bool is_sending, has_complained, failed;
     struct kpw_random random;
@@ -172,7 +176,7 @@ void request_push(struct request *request, uint32_t slot, const struct entry *en
 struct put_entry {
     kp_slice data, key, hash;
 };
-void request_write(struct kpw_buf *t, bool is_first, const struct put_entry *entry);
+void request_write(struct request *request, bool is_first, const struct put_entry *entry);
 
 /* ---- aggregate.c */
 

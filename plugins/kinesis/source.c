@@ -69,6 +69,7 @@ static kp_status source_open(kp_node *node, const void *config, void *state)
     if (source->config->start == START_AT_TIMESTAMP)
         (void)read_timestamp(source->config->timestamp, &source->start_s);
     kpw_random_init(&source->random);
+    wire_init(&source->wire, source->config->wire);
     source->family = family_join(source->info->pipeline, source->info->flow, source->info->stage);
     source->list_timer = source->timers->create(node, list_rang, source);
     source->wait_timer = source->timers->create(node, wait_rang, source);
@@ -79,8 +80,13 @@ static kp_status source_open(kp_node *node, const void *config, void *state)
 
 static kp_status source_start(kp_node *node, void *state)
 {
+    struct source *source = state;
+
     (void)node;
-    discover_now(state);
+    source->is_pushed = source->config->mode != MODE_POLLING;
+    if (source->is_pushed)
+        consumer_begin(source);
+    discover_now(source);
     return KP_OK;
 }
 
@@ -133,6 +139,7 @@ static void source_stop(kp_node *node, void *state)
     if (source->list_call)
         source->aws->cancel(source->list_call);
     source->list_call = NULL;
+    consumer_fini(source);
     for (struct shard *shard = source->shards; shard; shard = shard->next)
         shard_stop(shard);
 }
@@ -143,6 +150,7 @@ static void source_close(kp_node *node, void *state)
 
     (void)node;
     discover_fini(source);
+    consumer_fini(source);
     if (source->timers) {
         source->timers->destroy(source->list_timer);
         source->timers->destroy(source->wait_timer);
@@ -175,6 +183,13 @@ static const kp_option source_options[] = {
      "wait for a stream that does not exist yet", NULL},
     {"deaggregate", KP_T_BOOL, offsetof(struct source_config, deaggregate), "true", NULL,
      "take the aggregated records of the KPL apart", NULL},
+    {"wire", KP_T_ENUM, offsetof(struct source_config, wire), "auto", "auto|json|cbor",
+     WIRE_OPTION_HELP, NULL},
+    {"mode", KP_T_ENUM, offsetof(struct source_config, mode), "polling", "polling|fan-out|auto",
+     "fan-out: SubscribeToShard, a consumer's own 2 MB/s a shard; auto: polling where that fails",
+     NULL},
+    {"consumer", KP_T_STRING, offsetof(struct source_config, consumer), KP_OPTIONAL, NULL,
+     "of fan-out: name or ARN of the consumer; default: the application's name", NULL},
     {0},
 };
 

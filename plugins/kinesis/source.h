@@ -1,7 +1,8 @@
 /* source.h - private to the kinesis source: the state its files share.
  *
  * source.c is the element, discover.c lists the shards and starts those whose
- * turn it is, shard.c reads one shard, fill.c makes batches of what it read,
+ * turn it is, shard.c is one shard's life, poll.c and fanout.c read it, consumer.c
+ * registers for fan-out, fill.c makes batches of what was read,
  * answer.c understands a GetRecords answer, family.c knows which shards other workers of the same
  * stage have finished.
  *
@@ -12,7 +13,9 @@
 
 #include "plugins/kinesis/answer.h"
 #include "plugins/kinesis/calls.h"
+#include "plugins/kinesis/wire.h"
 
+#include "sdk/wire/eventstream.h"
 #include "sdk/wire/kpl.h"
 #include "sdk/wire/slice.h"
 #include "sdk/wire/u128.h"
@@ -21,10 +24,13 @@
 #include <kpipe/ext/timer.h>
 #include <kpipe/plugin.h>
 
-#define SHARD_ID_MAX   128
-#define ITERATOR_MAX   1024
-#define READS_A_SECOND 5 /* GetRecords per shard, for all its readers */
+#define SHARD_ID_MAX      128
+#define ITERATOR_MAX      1024
+#define FANOUT_EVENT_MAX  (16 * 1024 * 1024) /* a record of 10 MiB in base64 and its frame */
+#define POLL_CAPACITY_MIN (128 * 1024)       /* bytes of an answer of GetRecords */
+#define READS_A_SECOND    5                  /* GetRecords per shard, for all its readers */
 
+enum source_mode { MODE_POLLING, MODE_FANOUT, MODE_AUTO };
 enum source_start { START_TRIM_HORIZON, START_LATEST, START_AT_TIMESTAMP };
 
 struct source_batch {
@@ -40,6 +46,9 @@ struct source_config {
     int64_t poll_ms;
     bool wait;
     bool deaggregate;
+    int wire;             /* enum wire_choice */
+    int mode;             /* enum source_mode */
+    const char *consumer; /* its name, or its ARN; NULL: the application's name */
 };
 
 enum shard_state {
@@ -70,6 +79,16 @@ struct fill {
     uint64_t resume_sub;
 };
 
+/* Of fanout.c: the subscription, whose call is shard->call. */
+struct fanout {
+    struct kpw_buf in; /* what came and was not taken: from `at` on */
+    size_t at;
+    struct kpw_event_reader reader;
+    bool is_held;          /* the connection is not read until there is room */
+    int64_t subscribed_ms; /* monotonic */
+    int64_t heard_ms;
+};
+
 struct shard {
     struct source *source; /* [borrowed] */
     char id[SHARD_ID_MAX + 1];
@@ -90,6 +109,7 @@ struct shard {
     size_t wanted;       /* of the next one */
     int64_t alarm_at;    /* when the timer rings, 0: it does not run */
     bool is_going;       /* inside shard_go() */
+    bool is_cbor;        /* that call is in CBOR */
     uint32_t limit;      /* records asked for by that call */
 
     char iterator[ITERATOR_MAX + 1];
@@ -109,6 +129,7 @@ struct shard {
     kp_slab *answer_slab; /* the memory of it [owned] */
     bool at_end;          /* the answer said that the shard ends here */
     struct fill fill;
+    struct fanout fanout;
 
     uint64_t unsettled;    /* batches */
     uint64_t call_epoch;   /* source->epoch when the call was made */
@@ -138,6 +159,15 @@ struct source {
     uint64_t told_epoch; /* the last one answered */
     /* Shards that were there at an epoch are known: of the listing under way, of the last whole. */
     uint64_t listing_epoch, listed_epoch;
+    struct wire wire;
+    /* fan-out */
+    bool is_pushed;     /* shards are read by fanout.c */
+    char *consumer_arn; /* [owned] NULL: it is not ACTIVE yet */
+    char *stream_arn;   /* [owned] */
+    kp_aws_call *consumer_call;
+    kp_timer *consumer_timer; /* [owned by node] */
+    struct kpw_buf consumer_body;
+    unsigned consumer_tries;
     struct kpw_random random;
 };
 
@@ -154,7 +184,38 @@ bool fill_is_due(const struct shard *shard); /* the batch need not wait for more
 void fill_resume(struct shard *shard, const char *sequence, uint64_t sub);
 void fill_fini(struct shard *shard);
 
+/* poll.c */
+void poll_iterator(struct shard *shard); /* POSITIONING to READING */
+void poll_records(struct shard *shard);
+int64_t poll_allowed_at(const struct shard *shard); /* when its limit lets it be read, monotonic */
+
+/* fanout.c */
+/* Takes the next event as shard->answer. False: there is none now, or no room. */
+bool fanout_take(struct shard *shard);
+void fanout_go(struct shard *shard); /* subscribes when there is no subscription */
+/* Ends the subscription; the shard is read by polling from where it stands. */
+void fanout_leave(struct shard *shard);
+void fanout_fini(struct shard *shard);
+
+/* consumer.c */
+/* Finds or registers the consumer, then sets source->consumer_arn and wakes the shards. */
+void consumer_begin(struct source *source);
+void consumer_fini(struct source *source);
+/* Fan-out cannot be had: the source goes over to polling if it may, else it fails. */
+void consumer_give_up(struct source *source, const char *action, const kp_aws_response *response);
+
 /* shard.c */
+/* A call failed and is made again later. */
+void shard_failed(struct shard *shard, const char *error, const char *message);
+void shard_succeeded(struct shard *shard);
+/* What a failed call means for the shard. */
+void shard_judge(struct shard *shard, const char *action, const kp_aws_response *response);
+bool shard_is_due(struct shard *shard); /* not_before has come; else the alarm is set */
+/* Appends the type of the position and what belongs to it; `member`: of a sequence number. */
+void shard_add_position(struct shard *shard, const char *member, struct kpw_buf *t);
+/* The text, in shard->slab, becomes shard->answer. False: it is none (and shard_failed()). */
+bool shard_take_answer(struct shard *shard, char *text, size_t len);
+void shard_drop_slab(struct shard *shard);
 void shard_alarm(struct shard *shard, int64_t when); /* shard_go() at `when`, monotonic */
 void shard_open(struct shard *shard);                /* WAITING to POSITIONING */
 void shard_go(struct shard *shard);                  /* does whatever can be done now */

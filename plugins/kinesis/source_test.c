@@ -1,92 +1,5 @@
 /* source_test.c - the kinesis source through the harness, the service's answers written by hand. */
-#include "sdk/harness/harness.h"
-#include "sdk/wire/base64.h"
-#include "sdk/wire/kpl.h"
-#include "tests/kptest.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define STREAM   "stream = k.resource.stream { name = 'orders', shards = 2 }"
-#define ONE      "{\"ShardId\":\"shardId-000000000000\",\"HashKeyRange\":{\"StartingHashKey\":\"0\"}}"
-#define TWO      "{\"ShardId\":\"shardId-000000000001\",\"HashKeyRange\":{\"StartingHashKey\":\"9\"}}"
-#define ITERATOR "{\"ShardIterator\":\"it-1\"}"
-#define SHARD    "shardId-000000000000"
-
-static struct harness *source(const char *more)
-{
-    char options[500];
-
-    snprintf(options, sizeof(options), "{ " STREAM "%s }", more);
-    return harness_new("kinesis", KP_SOURCE, options);
-}
-
-static void answer(struct harness *h, const char *operation, const char *body)
-{
-    harness_aws_answer(h, operation, 200, NULL, body, 0);
-}
-
-static void refuse(struct harness *h, const char *operation, int status, const char *error)
-{
-    char body[300];
-
-    snprintf(body, sizeof(body), "{\"__type\":\"%s\",\"message\":\"said the service\"}", error);
-    harness_aws_answer(h, operation, status, error, body, 0);
-}
-
-/* One answer of GetRecords: records with sequence numbers from..to, "cmVjb3Jk" is "record". */
-static void records(struct harness *h, int from, int to, const char *next, int behind_ms)
-{
-    char *body, iterator[100] = "";
-    size_t len;
-    FILE *out = open_memstream(&body, &len);
-
-    REQUIRE(out != NULL);
-    fputs("{\"Records\":[", out);
-    for (int i = from; i <= to; i++)
-        fprintf(out,
-                "%s{\"SequenceNumber\":\"%d\",\"ApproximateArrivalTimestamp\":1700000000.25,"
-                "\"Data\":\"cmVjb3Jk\",\"PartitionKey\":\"k%d\"}",
-                i > from ? "," : "", i, i);
-    if (next)
-        snprintf(iterator, sizeof(iterator), "\"NextShardIterator\":\"%s\",", next);
-    fprintf(out, "],%s\"MillisBehindLatest\":%d}", iterator, behind_ms);
-    fclose(out);
-    answer(h, "GetRecords", body);
-    free(body);
-}
-
-static void list_one(struct harness *h)
-{
-    answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
-    answer(h, "GetShardIterator", ITERATOR);
-}
-
-/* The nth request of that operation (from 0), or NULL. */
-static const char *request_of(const struct harness *h, const char *operation, size_t nth)
-{
-    for (size_t i = 0; i < harness_requests(h); i++)
-        if (strstr(harness_request_line(h, i), operation) && nth-- == 0)
-            return harness_request_body(h, i, &(size_t){0});
-    return NULL;
-}
-
-static size_t requests_of(const struct harness *h, const char *operation)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < harness_requests(h); i++)
-        n += strstr(harness_request_line(h, i), operation) != NULL;
-    return n;
-}
-
-static bool body_has(const struct harness *h, const char *operation, size_t nth, const char *text)
-{
-    const char *body = request_of(h, operation, nth);
-
-    return body && strstr(body, text);
-}
+#include "plugins/kinesis/source_test.h"
 
 TEST(records_come_out_with_key_sequence_and_payload)
 {
@@ -117,212 +30,6 @@ TEST(a_checkpoint_resumes_behind_its_sequence_number)
     YES(body_has(h, "GetShardIterator", 0,
                  "\"AFTER_SEQUENCE_NUMBER\",\"StartingSequenceNumber\":\"4242\""));
     harness_free(h);
-}
-
-/* ---- aggregates of the KPL */
-
-/* An answer with an aggregate of users "0", "1", ... of key "k" between two plain records; `hash`
- * is the explicit hash key of all, or NULL. Sequence numbers 100, 101, 102. */
-static void aggregate(struct harness *h, int n, const char *hash, bool is_damaged)
-{
-    struct kpw_kpl_writer w = {0};
-    struct kpw_buf out = KPW_BUF_INIT, text = KPW_BUF_INIT;
-    size_t len;
-
-    for (int i = 0; i < n; i++) {
-        char data[12];
-        struct kpw_kpl_record r = {kpw_slice(data, (size_t)sprintf(data, "%d", i)),
-                                   kpw_slice_cstr("k"), kpw_slice_cstr(hash)};
-
-        REQUIRE(kpw_kpl_add(&w, &r));
-    }
-    kpw_kpl_finish(&w, &out);
-    out.ptr[out.len - 1] ^= (char)is_damaged;
-    kpw_buf_puts(&text, "{\"Records\":[{\"SequenceNumber\":\"100\",\"Data\":\"cmVjb3Jk\","
-                        "\"PartitionKey\":\"first\"},{\"SequenceNumber\":\"101\","
-                        "\"PartitionKey\":\"a\",\"Data\":\"");
-    len = kpw_base64_encode(out.ptr, out.len, kpw_buf_reserve(&text, out.len * 2 + 4));
-    text.len += len;
-    kpw_buf_puts(&text, "\"},{\"SequenceNumber\":\"102\",\"Data\":\"cmVjb3Jk\","
-                        "\"PartitionKey\":\"last\"}],\"NextShardIterator\":\"it-2\","
-                        "\"MillisBehindLatest\":0}");
-    answer(h, "GetRecords", kpw_buf_cstr(&text));
-    kpw_buf_fini(&text);
-    kpw_buf_fini(&out);
-    kpw_kpl_writer_fini(&w);
-}
-
-TEST(aggregates_are_taken_apart)
-{
-    struct harness *h = source("");
-
-    list_one(h);
-    aggregate(h, 3, NULL, false);
-    harness_start(h);
-    REQUIRE(harness_out_count(h) == 5);
-    EQ_STR(harness_out(h, 0)->key, "first");
-    for (size_t i = 0; i < 3; i++) {
-        const struct harness_record *r = harness_out(h, 1 + i);
-
-        EQ_INT(r->data[0], '0' + (int)i);
-        EQ_STR(r->key, "k");
-        EQ_STR(r->sequence, "101");
-        EQ_INT(r->sub_sequence, i);
-    }
-    EQ_STR(harness_out(h, 4)->sequence, "102");
-    EQ_INT(harness_out(h, 4)->sub_sequence, 0);
-    EQ_STR(harness_position(h, SHARD), "102");
-    harness_free(h);
-}
-
-TEST(a_batch_may_end_inside_an_aggregate_and_so_does_its_checkpoint)
-{
-    struct harness *h = source(", batch = { records = 2 }");
-
-    list_one(h);
-    aggregate(h, 4, NULL, false); /* first 0 | 1 2 | 3 last */
-    harness_hold(h, true);
-    harness_start(h);
-    REQUIRE(harness_out_count(h) == 6);
-    for (size_t i = 0; i < 4; i++)
-        harness_settle_out(h, i, KP_DELIVERED, NULL);
-    EQ_STR(harness_position(h, SHARD), "101");
-    EQ_INT(harness_position_sub(h, SHARD), 2);
-    for (size_t i = 4; i < 6; i++)
-        harness_settle_out(h, i, KP_DELIVERED, NULL);
-    EQ_STR(harness_position(h, SHARD), "102");
-    EQ_INT(harness_position_sub(h, SHARD), 0);
-    harness_free(h);
-}
-
-TEST(a_checkpoint_inside_an_aggregate_goes_on_in_its_middle)
-{
-    struct harness *h = source("");
-
-    harness_checkpoint(h, SHARD, "101", 1);
-    answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
-    answer(h, "GetShardIterator", ITERATOR);
-    aggregate(h, 4, NULL, false);
-    refuse(h, "GetRecords", 400, "ExpiredIteratorException");
-    answer(h, "GetShardIterator", ITERATOR);
-    harness_start(h);
-    harness_advance(h, 1000);
-    YES(body_has(h, "GetShardIterator", 0,
-                 "\"AT_SEQUENCE_NUMBER\",\"StartingSequenceNumber\":\"101\""));
-    YES(body_has(h, "GetShardIterator", 1, "\"AFTER_SEQUENCE_NUMBER\"")); /* all of it is read */
-    harness_free(h);
-}
-
-/* The service answers from the record of the checkpoint on. */
-static void resume(uint64_t sub, int n, size_t want, const char *first, uint64_t first_sub)
-{
-    struct harness *h = source("");
-
-    harness_checkpoint(h, SHARD, "100", sub);
-    list_one(h);
-    if (n)
-        aggregate(h, n, NULL, false);
-    else
-        records(h, 100, 102, "it-2", 0);
-    harness_start(h);
-    EQ_INT(harness_out_count(h), want);
-    if (want) {
-        EQ_STR(harness_out(h, 0)->sequence, first);
-        EQ_INT(harness_out(h, 0)->sub_sequence, first_sub);
-    }
-    EQ_STR(harness_position(h, SHARD), "102");
-    harness_free(h);
-}
-
-TEST(the_settled_record_of_a_checkpoint_is_left_out)
-{
-    struct harness *h;
-
-    resume(0, 0, 2, "101", 0);
-    resume(0, 3, 4, "101", 0); /* "100" is plain here */
-    resume(7, 3, 4, "101", 0); /* whatever the checkpoint thought it was */
-    /* an aggregate that is settled in part, as it comes first */
-    h = source("");
-    harness_checkpoint(h, SHARD, "5", 1);
-    list_one(h);
-    answer(h, "GetRecords",
-           "{\"Records\":[{\"SequenceNumber\":\"5\",\"PartitionKey\":\"a\",\"Data\":\""
-           "84mawgoBYQoBYhoFCAAaATAaBQgBGgExGgUIARoBMuy1Es2+Rs2Za2tB6GoQnwg=\"}],"
-           "\"NextShardIterator\":\"it-2\",\"MillisBehindLatest\":0}");
-    harness_start(h);
-    REQUIRE(harness_out_count(h) == 1);
-    EQ_STR(harness_out(h, 0)->data, "2");
-    EQ_INT(harness_out(h, 0)->sub_sequence, 2);
-    EQ_INT(harness_position_sub(h, SHARD), 2);
-    harness_free(h);
-}
-
-TEST(a_damaged_aggregate_is_a_plain_record)
-{
-    struct harness *h = source("");
-
-    list_one(h);
-    aggregate(h, 3, NULL, true);
-    harness_start(h);
-    REQUIRE(harness_out_count(h) == 3);
-    EQ_STR(harness_out(h, 1)->key, "a");
-    EQ_INT(harness_out(h, 1)->data_len, KPW_KPL_OVERHEAD + 3 + 3 * 7);
-    harness_free(h);
-}
-
-TEST(aggregates_stay_whole_when_the_file_says_so)
-{
-    struct harness *h = source(", deaggregate = false");
-
-    list_one(h);
-    aggregate(h, 3, NULL, false);
-    harness_start(h);
-    REQUIRE(harness_out_count(h) == 3);
-    EQ_STR(harness_out(h, 1)->key, "a");
-    harness_free(h);
-}
-
-TEST(an_aggregate_with_a_record_of_another_shard_is_left_out_whole)
-{
-    static const char *const hashes[] = {"9", "10", "20", "21"};
-
-    for (int i = 0; i < 4; i++) {
-        struct harness *h = source("");
-
-        answer(h, "ListShards",
-               "{\"Shards\":[{\"ShardId\":\"" SHARD
-               "\",\"HashKeyRange\":{\"StartingHashKey\":\"10\","
-               "\"EndingHashKey\":\"20\"}}]}");
-        answer(h, "GetShardIterator", ITERATOR);
-        aggregate(h, 2, hashes[i], false);
-        harness_start(h);
-        EQ_INT(harness_out_count(h), i == 1 || i == 2 ? 4 : 2);
-        EQ_STR(harness_position(h, SHARD), "102");
-        harness_free(h);
-    }
-}
-
-TEST(hash_keys_are_the_md5_of_the_partition_key)
-{
-    static const char *const ranges[] = {/* MD5("k") = 8ce4b16b22b58894aa86c421e8759df3 */
-                                         "\"187279361568289349169310600456257773043\"",
-                                         "\"187279361568289349169310600456257773044\""};
-
-    for (int i = 0; i < 2; i++) {
-        struct harness *h = source("");
-        char list[300];
-
-        snprintf(list, sizeof list,
-                 "{\"Shards\":[{\"ShardId\":\"" SHARD "\",\"HashKeyRange\":{\"StartingHashKey\":%s,"
-                 "\"EndingHashKey\":\"340282366920938463463374607431768211455\"}}]}",
-                 ranges[i]);
-        answer(h, "ListShards", list);
-        answer(h, "GetShardIterator", ITERATOR);
-        aggregate(h, 2, NULL, false);
-        harness_start(h);
-        EQ_INT(harness_out_count(h), i == 0 ? 4 : 2);
-        harness_free(h);
-    }
 }
 
 /* ---- start and end */
@@ -588,6 +295,25 @@ TEST(a_merged_shard_waits_for_both_parents)
     harness_advance(h, 2000);
     EQ_INT(requests_of(h, "GetShardIterator"), 3);
     YES(body_has(h, "GetShardIterator", 2, "\"shardId-000000000002\""));
+    EQ_STR(harness_about(h, "shardId-000000000002"),
+           "shardId-000000000000 shardId-000000000001 0..340282366920938463463374607431768211455");
+    harness_free(h);
+}
+
+TEST(the_checkpoint_of_a_shard_that_was_read_to_its_end_says_so)
+{
+    struct harness *h = source("");
+
+    harness_hold(h, true);
+    list_one(h);
+    records(h, 1, 2, NULL, 0);
+    harness_start(h);
+    NO(harness_lane_is_open(h, SHARD));
+    CU_ASSERT_PTR_NULL(harness_position(h, SHARD)); /* records are on their way */
+    harness_settle_out(h, 0, KP_DELIVERED, NULL);
+    harness_settle_out(h, 1, KP_DELIVERED, NULL);
+    EQ_STR(harness_position(h, SHARD), "SHARD_END");
+    EQ_STR(harness_about(h, SHARD), "  0..340282366920938463463374607431768211455");
     harness_free(h);
 }
 

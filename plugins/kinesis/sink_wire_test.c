@@ -1,0 +1,354 @@
+/* sink_wire_test.c - what the kinesis sink writes beside plain JSON: aggregates of the KPL, and
+ * CBOR. */
+#include "plugins/kinesis/sink_test.h"
+
+/* ---- aggregates. Of 2^128, "low" shards take the first half; MD5("a") begins with 0c, "b" 92, "c"
+ * 4a, "d" 82, "e" e1: a and c are in the first half, the others in the second. */
+
+#define HALF  "170141183460469231731687303715884105728"
+#define BELOW "170141183460469231731687303715884105727"
+#define LAST  "340282366920938463463374607431768211455"
+#define LISTED(id, low, high, rest)                                                           \
+    "{\"ShardId\":\"shardId-00000000000" id "\",\"HashKeyRange\":{\"StartingHashKey\":\"" low \
+    "\",\"EndingHashKey\":\"" high "\"}," rest "}"
+#define OPEN "\"SequenceNumberRange\":{\"StartingSequenceNumber\":\"1\"}"
+#define CLOSED \
+    "\"SequenceNumberRange\":{\"StartingSequenceNumber\":\"1\",\"EndingSequenceNumber\":\"9\"}"
+#define TWO_SHARDS \
+    "{\"Shards\":[" LISTED("1", HALF, LAST, OPEN) "," LISTED("0", "0", BELOW, OPEN) "]}"
+
+static void list(struct harness *h, const char *body)
+{
+    harness_aws_answer(h, "ListShards", 200, NULL, body, 0);
+}
+
+/* A sink that knows its two shards. */
+static struct harness *aggregating(const char *more)
+{
+    char options[300];
+    struct harness *h;
+
+    snprintf(options, sizeof(options), ", aggregate = true, linger = '10ms'%s", more);
+    h = sink(options);
+    list(h, TWO_SHARDS);
+    answer(h, OK("1"));
+    harness_feed_one(h, "warm", "{}", "b");
+    harness_advance(h, 10);
+    EQ_INT(harness_count(h, KP_DELIVERED), 1);
+    return h;
+}
+
+/* One batch; each record's key is its payload. */
+static void feed_keyed(struct harness *h, const char *lane, const char *keys)
+{
+    struct harness_input inputs[16] = {0};
+    char texts[16][2] = {0};
+    size_t n = 0;
+
+    for (; keys[n]; n++) {
+        texts[n][0] = keys[n];
+        inputs[n].data = inputs[n].key = texts[n];
+    }
+    harness_feed_records(h, lane, inputs, n);
+}
+
+/* What the nth entry of the last PutRecords holds: "abc" of the user records' data, in `out`; its
+ * keys as "key/hash". */
+static void entry_of(const struct harness *h, int nth, char out[200])
+{
+    size_t len, n, last = harness_requests(h) - 1;
+    const char *body, *at, *end;
+    struct kpw_kpl_reader reader = {0};
+    char data[2000];
+
+    while (!strstr(harness_request_line(h, last), "PutRecords"))
+        last--;
+    body = at = harness_request_body(h, last, &len);
+    for (int i = 0; i <= nth; i++) {
+        at = memmem(at, len - (size_t)(at - body), "\"Data\":\"", 8);
+        REQUIRE(at != NULL);
+        at += 8;
+    }
+    end = strchr(at, '"');
+    REQUIRE(kpw_base64_decode(at, (size_t)(end - at), data, &n));
+    if (kpw_kpl_read(&reader, data, n) == KPW_KPL_AGGREGATE) {
+        for (size_t i = 0; i < reader.n; i++)
+            *out++ = reader.records[i].data.ptr[0];
+        *out = 0;
+    } else {
+        out += sprintf(out, "plain %.*s", (int)n, data);
+    }
+    sprintf(out, " %.*s", (int)(strchr(end, '}') - end - 2), end + 2);
+    kpw_kpl_reader_fini(&reader);
+}
+
+#define ENTRY_IS(h, nth, text)  \
+    do {                        \
+        char got_[200];         \
+        entry_of(h, nth, got_); \
+        EQ_STR(got_, text);     \
+    } while (0)
+
+#define TAKEN(shard, seq) \
+    "{\"SequenceNumber\":\"" seq "\",\"ShardId\":\"shardId-00000000000" shard "\"}"
+
+TEST(records_are_aggregated_for_the_shard_their_hash_key_belongs_to)
+{
+    struct harness *h = aggregating("");
+
+    answer(h, TAKEN("0", "10") "," TAKEN("1", "20"));
+    feed_keyed(h, "x", "aacebd");
+    harness_advance(h, 10);
+    ENTRY_IS(
+        h, 0,
+        "aac "
+        "\"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    ENTRY_IS(
+        h, 1,
+        "ebd "
+        "\"PartitionKey\":\"a\",\"ExplicitHashKey\":\"299611584147932843547128611849858313266\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 7); /* one ticket a user record */
+    EQ_INT(harness_receipt(h, 1)->sequence.len, 2);
+    YES(!memcmp(harness_receipt(h, 3)->sequence.ptr, "10", 2));
+    YES(!memcmp(harness_receipt(h, 4)->sequence.ptr, "20", 2));
+    YES(!memcmp(harness_receipt(h, 4)->shard.ptr, "shardId-000000000001", 20));
+    harness_free(h);
+}
+
+TEST(until_the_shards_are_known_and_alone_records_go_as_they_are)
+{
+    struct harness *h = sink(", aggregate = true, linger = '10ms'");
+
+    answer(h, TAKEN("0", "1") "," TAKEN("0", "2"));
+    feed_keyed(h, "x", "ac"); /* ListShards is not answered yet */
+    harness_advance(h, 10);
+    ENTRY_IS(h, 0, "plain a \"PartitionKey\":\"a\"");
+    ENTRY_IS(h, 1, "plain c \"PartitionKey\":\"c\"");
+    list(h, TWO_SHARDS);
+    answer(h, TAKEN("0", "3"));
+    feed_keyed(h, "x", "c");
+    harness_advance(h, 10);
+    ENTRY_IS(h, 0, "plain c \"PartitionKey\":\"c\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 3);
+    harness_free(h);
+}
+
+TEST(an_aggregate_ends_at_its_size_and_at_its_count)
+{
+    struct harness *h = aggregating(", aggregate_count = 2");
+
+    answer(h, TAKEN("0", "1") "," TAKEN("0", "2") "," TAKEN("0", "3"));
+    feed_keyed(h, "x", "aaaca");
+    harness_advance(h, 10);
+    ENTRY_IS(
+        h, 0,
+        "aa \"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    ENTRY_IS(
+        h, 1,
+        "ac \"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    ENTRY_IS(h, 2, "plain a \"PartitionKey\":\"a\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 6);
+    harness_free(h);
+    h = aggregating(", aggregate_size = '64B'"); /* 20 and 7 + 3 a record, counted with care */
+    answer(h, TAKEN("0", "1") "," TAKEN("0", "2"));
+    feed_keyed(h, "x", "aaaaa");
+    harness_advance(h, 10);
+    ENTRY_IS(
+        h, 0,
+        "aaaa "
+        "\"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    ENTRY_IS(h, 1, "plain a \"PartitionKey\":\"a\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 6);
+    harness_free(h);
+}
+
+TEST(a_throttled_aggregate_goes_again_in_the_order_of_its_records)
+{
+    struct harness *h = aggregating("");
+
+    answer(h, THROTTLE "," TAKEN("1", "2"));
+    feed_keyed(h, "x", "abca");
+    harness_advance(h, 10);
+    EQ_INT(harness_count(h, KP_DELIVERED), 1); /* the batch is in hand */
+    answer(h, TAKEN("0", "3"));
+    harness_advance(h, 3000);
+    ENTRY_IS(
+        h, 0,
+        "aca "
+        "\"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 5);
+    harness_free(h);
+}
+
+TEST(an_aggregate_that_a_merged_shard_took_is_delivered_once)
+{
+    struct harness *h = aggregating("");
+
+    answer(h, TAKEN("2", "10") "," TAKEN("2", "20"));
+    feed_keyed(h, "x", "acbd");
+    harness_advance(h, 10);
+    EQ_INT(harness_count(h, KP_DELIVERED), 1); /* until the range of shard 2 is known */
+    list(h, "{\"Shards\":[" LISTED("0", "0", BELOW, CLOSED) "," LISTED(
+                "1", HALF, LAST, CLOSED) "," LISTED("2", "0", LAST, OPEN) "]}");
+    harness_advance(h, 0);
+    EQ_INT(harness_count(h, KP_DELIVERED), 5);
+    EQ_INT(harness_counter(h, "wrong_shard_records"), 4);
+    YES(!memcmp(harness_receipt(h, 3)->sequence.ptr, "20", 2));
+    answer(h, TAKEN("2", "30"));
+    feed_keyed(h, "x", "ab");
+    harness_advance(h, 10);
+    ENTRY_IS(
+        h, 0,
+        "ab \"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 7);
+    harness_free(h);
+}
+
+TEST(an_aggregate_that_is_half_in_a_split_shard_is_written_again_for_both)
+{
+    struct harness *h = aggregating("");
+
+    /* c (4a...) is behind the new border at 2^126, a (0c...) is before it */
+    answer(h, TAKEN("2", "10"));
+    feed_keyed(h, "x", "aca");
+    harness_advance(h, 10);
+    EQ_INT(harness_count(h, KP_DELIVERED), 1);
+    answer(h, TAKEN("2", "11") "," TAKEN("3", "21"));
+    list(h, "{\"Shards\":[" LISTED("0", "0", BELOW, CLOSED) "," LISTED(
+                "1", HALF, LAST,
+                OPEN) "," LISTED("2", "0", "85070591730234615865843651857942052863",
+                                 OPEN) "," LISTED("3", "85070591730234615865843651857942052864",
+                                                  BELOW, OPEN) "]}");
+    harness_advance(h, 10);
+    ENTRY_IS(
+        h, 0,
+        "aa \"PartitionKey\":\"a\",\"ExplicitHashKey\":\"16955237001963240173058271559858726497\"");
+    ENTRY_IS(h, 1, "plain c \"PartitionKey\":\"c\"");
+    EQ_INT(harness_count(h, KP_DELIVERED), 4);
+    harness_free(h);
+}
+
+TEST(a_map_that_is_older_than_the_change_is_loaded_again)
+{
+    struct harness *h = aggregating("");
+
+    answer(h, TAKEN("2", "10"));
+    feed_keyed(h, "x", "aa");
+    list(h, TWO_SHARDS); /* the listing lags behind */
+    list(h, TWO_SHARDS);
+    list(h, "{\"Shards\":[" LISTED("2", "0", LAST, OPEN) "]}");
+    harness_advance(h, 10);
+    EQ_INT(harness_count(h, KP_DELIVERED), 3);
+    harness_free(h);
+}
+
+TEST(explicit_hash_keys_choose_the_shard_and_stay_with_the_record)
+{
+    struct harness *h = aggregating(", hash_key = k.field '$.h', partition_key = k.field '$.p'");
+
+    answer(h, TAKEN("0", "1") "," TAKEN("1", "2"));
+    harness_feed(h, "x",
+                 (const char *const[]){"{\"h\":\"7\",\"p\":\"b\"}",
+                                       "{\"h\":\"" HALF "\",\"p\":\"a\"}",
+                                       "{\"h\":\"8\",\"p\":\"b\"}", NULL});
+    harness_advance(h, 10);
+    ENTRY_IS(h, 0, "{{ \"PartitionKey\":\"a\",\"ExplicitHashKey\":\"7\"");
+    {
+        char got[200];
+
+        entry_of(h, 1, got);
+        YES(strstr(got, "\"PartitionKey\":\"a\",\"ExplicitHashKey\":\"" HALF "\"") != NULL);
+    }
+    EQ_INT(harness_count(h, KP_DELIVERED), 4);
+    harness_free(h);
+}
+
+TEST(a_record_that_is_refused_as_a_whole_request_is_found_among_aggregates)
+{
+    struct harness *h = aggregating("");
+
+    for (int i = 0; i < 3; i++) /* abab, ab, a */
+        refuse(h, 400, "ValidationException");
+    answer(h, TAKEN("1", "2") "," TAKEN("0", "3")); /* bb, a */
+    feed_keyed(h, "x", "abab");
+    harness_advance(h, 10);
+    EQ_INT(harness_count(h, KP_DELIVERED), 4);
+    EQ_INT(harness_count(h, KP_REJECTED), 1);
+    EQ_INT(harness_outcome(h, 1), KP_REJECTED);
+    harness_free(h);
+}
+
+/* ---- CBOR */
+
+static void taken_cbor(struct harness *h)
+{
+    static const char body[] = "\xbf\x67Records\x9f\xbf\x67ShardId\x61"
+                               "0"
+                               "\x6eSequenceNumber\x62"
+                               "77"
+                               "\xff\xa2\x69"
+                               "ErrorCode\x6fInternalFailure\x6c"
+                               "ErrorMessage\x60\xff\xff";
+
+    harness_answer(h, &(struct harness_reply){.aws = true,
+                                              .match = "PutRecords",
+                                              .status = 200,
+                                              .body = body,
+                                              .body_len = sizeof body - 1});
+}
+
+TEST(payloads_go_out_as_they_are_in_cbor)
+{
+    static const char want[] = "\xa2\x6aStreamName\x66orders\x67Records\x9f"
+                               "\xa2\x64"
+                               "Data\x45hello\x6cPartitionKey\x61k"
+                               "\xa2\x64"
+                               "Data\x40\x6cPartitionKey\x63\xe2\x82\xac\xff";
+    struct harness *h = sink(", wire = 'auto', linger = '0ms'");
+    size_t len;
+    const char *body;
+
+    taken_cbor(h);
+    harness_feed_records(h, "a",
+                         (struct harness_input[]){{.data = "hello", .key = "k"},
+                                                  {.data = "", .key = "\xe2\x82\xac"}},
+                         2);
+    EQ_STR(harness_request_header(h, 0, "content-type"), "application/x-amz-cbor-1.1");
+    body = harness_request_body(h, 0, &len);
+    EQ_INT(len, sizeof want - 1);
+    YES(len == sizeof want - 1 && !memcmp(body, want, len));
+    answer(h, OK("78")); /* JSON from now on would be read too */
+    harness_advance(h, 2000);
+    EQ_INT(harness_count(h, KP_DELIVERED), 2);
+    YES(!memcmp(harness_receipt(h, 0)->sequence.ptr, "77", 2));
+    YES(!memcmp(harness_receipt(h, 1)->sequence.ptr, "78", 2));
+    harness_free(h);
+}
+
+TEST(an_endpoint_without_cbor_gets_the_same_records_in_json)
+{
+    struct harness *h = sink(", wire = 'auto', linger = '0ms'");
+
+    refuse(h, 415, "UnsupportedMediaType");
+    answer_many(h, 2);
+    harness_feed(h, "a", (const char *const[]){"1", "2", NULL});
+    harness_advance(h, 0);
+    EQ_INT(harness_requests(h), 2);
+    EQ_STR(harness_request_header(h, 1, "content-type"), "application/x-amz-json-1.1");
+    EQ_INT(harness_count(h, KP_DELIVERED), 2);
+    EQ_INT(harness_counter(h, "put_errors"), 0);
+    harness_free(h);
+}
+
+TEST(a_hash_key_goes_along_in_cbor)
+{
+    struct harness *h = sink(", wire = 'cbor', linger = '0ms', hash_key = '12'");
+
+    taken_cbor(h);
+    harness_feed_one(h, "a", "x", "k");
+    YES(body_has(h, 0,
+                 "\x6f"
+                 "ExplicitHashKey\x62"
+                 "12"));
+    harness_free(h);
+}
