@@ -14,7 +14,7 @@ packages_of interop-java "$here/java/pom.xml"
 # Of the repository under $CALLER_HOME; offline first, which takes no time.
 fetch() {
     for how in --offline --no-transfer-progress; do
-        if timeout 300 mvn -q -B "$how" -Duser.home="$CALLER_HOME" -f "$here/java/pom.xml" \
+        if timeout 300 mvn -q -B -Dstyle.color=never "$how" -Duser.home="$CALLER_HOME" -f "$here/java/pom.xml" \
             dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1"; then
             return 0
         fi

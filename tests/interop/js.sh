@@ -11,7 +11,8 @@ packages_of interop-js "$here/js/package.json" "$here/js/package-lock.json"
 
 fetch() {
     cp "$here/js/package.json" "$here/js/package-lock.json" "$1" &&
-        (cd "$1" && HOME="$CALLER_HOME" timeout 240 npm ci --ignore-scripts --no-audit --no-fund)
+        (cd "$1" && HOME="$CALLER_HOME" timeout 240 npm ci --ignore-scripts --no-audit --no-fund \
+            --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=10000)
 }
 
 command -v node >/dev/null 2>&1 || skip_rest "there is no node"

@@ -133,7 +133,8 @@ fetch_packages() {
             echo "not ok - $1 refuses the list of packages"
             exit 1
         fi
-        skip_rest "$1 could not fetch its packages: $(grep -v '^ *$' "$work/fetch.log" | head -n 1)"
+        why=$(grep -o -E '(Could not|Cannot|error code).*' "$work/fetch.log" | tail -n 1)
+        skip_rest "$1 could not fetch its packages: ${why:-$(tail -n 1 "$work/fetch.log")}"
     fi
     mv -T "$fresh" "$packages" 2>/dev/null || rm -rf "$fresh" # another run was faster
     [ -d "$packages" ] || exit 1

@@ -90,6 +90,18 @@ static bool has_grants(const struct s3_call *call)
     return false;
 }
 
+/* Not strndup(): no NUL is behind a request. NULL: out of memory. */
+static char *text_of(struct kpw_slice s)
+{
+    char *text = malloc(s.len + 1);
+
+    if (!text)
+        return NULL;
+    memcpy(text, s.ptr, s.len);
+    text[s.len] = '\0';
+    return text;
+}
+
 char *s3_read_acl(struct s3_call *call)
 {
     struct kpw_slice canned = s3_header_or_parameter(call, "x-amz-acl"), body = s3_body(call);
@@ -98,7 +110,7 @@ char *s3_read_acl(struct s3_call *call)
     if (canned.ptr) {
         if (!s3_is_canned_acl(call, canned))
             return NULL;
-        ret = strndup(canned.ptr, canned.len);
+        ret = text_of(canned);
     } else if (has_grants(call)) {
         s3_not_implemented(call, "x-amz-grant-*", NULL);
         return NULL;
@@ -109,7 +121,7 @@ char *s3_read_acl(struct s3_call *call)
     } else {
         if (!s3_check_document(call, S3_IF_SENT) || !s3_check_xml(call, "AccessControlPolicy"))
             return NULL;
-        ret = strndup(body.ptr, body.len);
+        ret = text_of(body);
     }
     if (!ret)
         s3_trouble(call);

@@ -57,14 +57,14 @@ async function readAll(stream) {
     return records;
 }
 
-/* Runs aggregates.lua on the local AWS until it is idle. */
-function run(...settings) {
+/* Runs aggregates.lua on the local AWS. */
+function run(end, ...settings) {
     const args = settings.flatMap((setting) => ["--set", setting]);
 
     return new Promise((done, failed) => {
         execFile(
             PROGRAM,
-            ["run", "aggregates.lua", "--aws", "--until", "idle:1s", "--quiet", "--checkpoint", "1s", ...args],
+            ["run", "aggregates.lua", "--aws", "--until", end, "--quiet", "--checkpoint", "1s", ...args],
             { env: { ...process.env, AWS_ENDPOINT_URL: local.url } },
             (error, out, err) => (error ? failed(new Error(`${error.message}\n${out}${err}`)) : done(err)),
         );
@@ -122,7 +122,7 @@ check("aws-kinesis-agg: what kpipe aggregates is taken apart by it", async () =>
 
     writeFileSync(file, `${lines.join("\n")}\n`);
     await create(kinesis, "written", 2);
-    await run("Way=write", `File=${file}`, "Stream=written");
+    await run("end", "Way=write", `File=${file}`, "Stream=written");
 
     const records = await readAll("written");
     const users = records.flatMap(unpack);
@@ -169,7 +169,7 @@ check("aws-kinesis-agg: what it aggregates is taken apart by kpipe", async () =>
         }
     }
     assert.deepEqual([...new Set(shards)], ["shardId-000000000000", "shardId-000000000001"]);
-    await run("Way=read", `File=${file}`, "Stream=packed-for-kpipe");
+    await run("records:3000", "Way=read", `File=${file}`, "Stream=packed-for-kpipe");
 
     const found = readFileSync(file, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
     const wanted = users.map((user) => `${user.partitionKey} ${user.data}`);

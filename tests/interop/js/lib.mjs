@@ -122,7 +122,12 @@ function note(client, command) {
 export async function startLocal(...options) {
     const local = new Local(options);
 
-    await local.start();
+    try {
+        await local.start();
+    } catch (error) {
+        rmSync(local.dir, { recursive: true, force: true });
+        throw error;
+    }
     return local;
 }
 

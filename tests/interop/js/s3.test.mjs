@@ -503,6 +503,11 @@ check("s3: documents of a bucket are stored and given back", async () => {
     );
     assert.equal((await s3.getBucketAcl({ Bucket })).Grants[0].Permission, "FULL_CONTROL");
     await s3.putBucketAcl({ Bucket, ACL: "private" });
+
+    const { Owner, Grants } = await s3.getBucketAcl({ Bucket });
+
+    await s3.putBucketAcl({ Bucket, AccessControlPolicy: { Owner, Grants } });
+    assert.deepEqual((await s3.getBucketAcl({ Bucket })).Grants, Grants);
     await s3.putObject({ Bucket, Key: "k", Body: "x" });
     await s3.putObjectAcl({ Bucket, Key: "k", ACL: "private" });
     assert.equal((await s3.getObjectAcl({ Bucket, Key: "k" })).Grants[0].Permission, "FULL_CONTROL");
