@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MARK_BYTES = 256 << 10, WALK_BYTES = 1 << 20, FRONT_BYTES = 16 << 10 };
+enum { MARK_BYTES = 1 << 20, WALK_BYTES = 1 << 20, FRONT_BYTES = 16 << 10 };
 
 /* ---- walking */
 

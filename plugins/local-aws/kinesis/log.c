@@ -10,7 +10,12 @@
 
 #include "plugins/local-aws/kinesis/find.h"
 
-enum { LOG_NAME_SIZE = 32, LOG_NOTE_BYTES = 512 << 10, LOG_PIECE = 1 << 20, LOG_SPARE_MAX = 8 << 20 };
+enum {
+    LOG_NAME_SIZE = 32,
+    LOG_NOTE_BYTES = 512 << 10,
+    LOG_PIECE = 1 << 20,
+    LOG_SPARE_MAX = 8 << 20
+};
 
 int64_t log_arrival(struct log *log, int64_t now_ms)
 {

@@ -3,11 +3,11 @@
  * Only the last segment grows. What is put is gathered in memory as blocks (pending) and written in
  * groups: log_write_begin() takes all that is pending, log_write_run() writes it (on the pool when
  * it must reach the disk), log_write_end() makes it readable. A failed write is cut off again and
- * its indexes are never used again. In memory there is one mark per 256 KiB of the last segment and
+ * its indexes are never used again. In memory there is one mark per MiB of the last segment and
  * of the closed one that was searched last, and nothing per record.
  *
- * SHARD/tail notes a block of the last segment, about every 512 KiB and at the end: all before it was
- * good when it was written, so that a start proves what is behind it only.
+ * SHARD/tail notes a block of the last segment, about every 512 KiB and at the end: all before it
+ * was good when it was written, so that a start proves what is behind it only.
  *
  * Threads: the service's worker; log_write_run() [any].
  */
