@@ -7,7 +7,6 @@
 #include "plugins/kinesis/family.h"
 #include "plugins/kinesis/listing.h"
 #include "plugins/kinesis/source.h"
-#include "sdk/wire/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,7 +157,7 @@ static void list_later(struct source *source, int64_t after_ms)
     source->timers->start(source->list_timer, after_ms, 0);
 }
 
-static void send_page(struct source *source, const char *token, size_t token_len)
+static void send_page(struct source *source, const struct listing_token *token)
 {
     struct kpw_buf *t = &source->list_body;
     kp_aws_request request = {
@@ -168,14 +167,7 @@ static void send_page(struct source *source, const char *token, size_t token_len
         .attempts = 1,
     };
 
-    kpw_buf_clear(t);
-    if (token) {
-        kpw_buf_puts(t, "{\"NextToken\":");
-        kpw_json_put_string(t, token, token_len);
-        kpw_buf_puts(t, "}");
-    } else {
-        kpw_buf_appendf(t, "{\"StreamName\":\"%s\"}", source->config->stream->name);
-    }
+    listing_request(t, source->config->stream->name, token);
     if (t->failed) {
         kpw_buf_fini(t);
         list_later(source, RETRY_BASE_MS);
@@ -197,7 +189,7 @@ void discover_now(struct source *source)
     for (struct shard *shard = source->shards; shard; shard = shard->next)
         shard->is_seen = false;
     source->listing_epoch = source->epoch;
-    send_page(source, NULL, 0);
+    send_page(source, NULL);
 }
 
 static void list_failed(struct source *source, const kp_aws_response *response)
@@ -261,7 +253,7 @@ static void page_arrived(kp_node *node, void *arg, const kp_aws_response *respon
         return;
     }
     if (token.text)
-        send_page(source, token.text, token.len);
+        send_page(source, &token);
     else
         list_done(source);
     listing_token_fini(&token);

@@ -143,3 +143,14 @@ void listing_token_fini(struct listing_token *token)
     free(token->text);
     *token = (struct listing_token){0};
 }
+
+void listing_request(struct kpw_buf *t, const char *stream, const struct listing_token *token)
+{
+    kpw_buf_clear(t);
+    kpw_buf_puts(t, token ? "{\"NextToken\":" : "{\"StreamName\":");
+    if (token)
+        kpw_json_put_string(t, token->text, token->len);
+    else
+        kpw_json_put_string(t, stream, strlen(stream));
+    kpw_buf_puts(t, "}");
+}

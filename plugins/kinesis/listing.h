@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sdk/wire/slice.h"
 #include "sdk/wire/u128.h"
 
 #define LISTED_ID_MAX 128
@@ -26,5 +27,8 @@ struct listing_token {
 bool listing_parse(const char *text, size_t len, bool (*add)(void *, const struct listed_shard *),
                    void *arg, struct listing_token *ret_token);
 void listing_token_fini(struct listing_token *token);
+
+/* Writes the request of a page: the first, or with the token of the page before. */
+void listing_request(struct kpw_buf *t, const char *stream, const struct listing_token *token);
 
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "plugins/kinesis/calls.h"
-#include "sdk/wire/json.h"
 
 #define RETRY_BASE_MS 1000
 #define RETRY_MAX_MS  30000
@@ -80,7 +79,7 @@ static bool add_shard(void *arg, const struct listed_shard *listed)
 
 static void page_arrived(kp_node *node, void *arg, const kp_aws_response *response);
 
-static void send_page(struct map_loader *loader, const char *token, size_t token_len)
+static void send_page(struct map_loader *loader, const struct listing_token *token)
 {
     struct kpw_buf *t = &loader->body;
     kp_aws_request request = {
@@ -90,13 +89,7 @@ static void send_page(struct map_loader *loader, const char *token, size_t token
         .attempts = 1,
     };
 
-    kpw_buf_clear(t);
-    kpw_buf_puts(t, token ? "{\"NextToken\":" : "{\"StreamName\":");
-    if (token)
-        kpw_json_put_string(t, token, token_len);
-    else
-        kpw_json_put_string(t, loader->stream->name, strlen(loader->stream->name));
-    kpw_buf_puts(t, "}");
+    listing_request(t, loader->stream->name, token);
     request.body = (kp_slice){t->ptr, t->failed ? 0 : t->len};
     loader->call = loader->aws->call(loader->node, &request, page_arrived, loader);
 }
@@ -144,7 +137,7 @@ static void page_arrived(kp_node *node, void *arg, const kp_aws_response *respon
         return;
     }
     if (token.text)
-        send_page(loader, token.text, token.len);
+        send_page(loader, &token);
     else
         load_done(loader);
     listing_token_fini(&token);
@@ -158,7 +151,7 @@ static void begin(struct map_loader *loader)
         return;
     }
     loader->next->refs = 1;
-    send_page(loader, NULL, 0);
+    send_page(loader, NULL);
 }
 
 static void timer_rang(kp_node *node, void *arg)

@@ -207,6 +207,16 @@ void local_close(struct local *local);
  * when they are not there or about to expire: self-signed, for localhost and its addresses. */
 bool certificate_find(struct local *local, char *why, size_t cap);
 
+/* ---- report.c */
+
+/* A list of /_kpipe/state: objects of a name, which is the query's first column, and numbers, which
+ * are the others. ?1 of the query is the time. */
+struct local_report {
+    const char *key, *query;
+    const char *const *names; /* ended by NULL */
+};
+void local_report_rows(struct local *local, struct kpw_buf *out, const struct local_report *report);
+
 /* ---- dispatch.c ---- */
 
 void local_dispatch(const kp_server_request *request, struct local_target *ret);

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sdk/wire/slice.h"
+
 /* The statement of a slot, ready to be bound; NULL: out of memory or disk trouble. */
 static inline sqlite3_stmt *sql_use(sqlite3 *db, sqlite3_stmt **slot, const char *text)
 {
@@ -83,6 +85,40 @@ static inline void sql_bind_int(sqlite3_stmt *st, int at, long long value)
 {
     if (st)
         sqlite3_bind_int64(st, at, value);
+}
+
+/* A statement for one use, which sql_finish() ends. NULL as in sql_use(). */
+static inline sqlite3_stmt *sql_once(sqlite3 *db, const char *text)
+{
+    sqlite3_stmt *st = NULL;
+
+    sqlite3_prepare_v2(db, text, -1, &st, NULL);
+    return st;
+}
+
+/* ... with its first parameter. */
+static inline sqlite3_stmt *sql_once_of(sqlite3 *db, const char *text, long long first)
+{
+    sqlite3_stmt *st = sql_once(db, text);
+
+    sql_bind_int(st, 1, first);
+    return st;
+}
+
+/* A text of a length; an empty one does not become NULL. */
+static inline void sql_bind_slice(sqlite3_stmt *st, int at, struct kpw_slice text)
+{
+    if (st)
+        sqlite3_bind_text(st, at, text.len ? text.ptr : "", (int)text.len, SQLITE_STATIC);
+}
+
+/* Runs it, as sql_run(), and frees it. */
+static inline bool sql_finish(sqlite3_stmt *st)
+{
+    bool ok = sql_run(st);
+
+    sqlite3_finalize(st);
+    return ok;
 }
 
 static inline const char *sql_text(sqlite3_stmt *st, int column)

@@ -81,33 +81,18 @@ void kinesis_consumers_close(struct kinesis *k)
 
 /* ---- rows */
 
-static sqlite3_stmt *prepare(struct kinesis *k, const char *text)
-{
-    sqlite3_stmt *st = NULL;
-
-    sqlite3_prepare_v2(k->local->db, text, -1, &st, NULL);
-    return st;
-}
-
-static bool finish(sqlite3_stmt *st)
-{
-    bool ok = sql_run(st);
-
-    sqlite3_finalize(st);
-    return ok;
-}
-
 static bool write_row(struct kinesis *k, struct kinesis_consumer *consumer)
 {
-    sqlite3_stmt *st = prepare(k, "INSERT INTO kinesis_consumers(stream, name, created_ms, status,"
-                                  " until_ms) VALUES(?, ?, ?, ?, ?)");
+    sqlite3_stmt *st =
+        sql_once(k->local->db, "INSERT INTO kinesis_consumers(stream, name, created_ms, status,"
+                               " until_ms) VALUES(?, ?, ?, ?, ?)");
 
     sql_bind_int(st, 1, consumer->stream->id);
     sql_bind_text(st, 2, consumer->name);
     sql_bind_int(st, 3, consumer->created_ms);
     sql_bind_int(st, 4, consumer->status);
     sql_bind_int(st, 5, consumer->until_ms);
-    if (!finish(st))
+    if (!sql_finish(st))
         return false;
     consumer->id = sqlite3_last_insert_rowid(k->local->db);
     return true;
@@ -115,13 +100,13 @@ static bool write_row(struct kinesis *k, struct kinesis_consumer *consumer)
 
 static bool write_status(struct kinesis *k, const struct kinesis_consumer *consumer)
 {
-    sqlite3_stmt *st =
-        prepare(k, "UPDATE kinesis_consumers SET status = ?, until_ms = ? WHERE id = ?");
+    sqlite3_stmt *st = sql_once(
+        k->local->db, "UPDATE kinesis_consumers SET status = ?, until_ms = ? WHERE id = ?");
 
     sql_bind_int(st, 1, consumer->status);
     sql_bind_int(st, 2, consumer->until_ms);
     sql_bind_int(st, 3, consumer->id);
-    return finish(st);
+    return sql_finish(st);
 }
 
 static bool remove_row(struct kinesis *k, const struct kinesis_consumer *consumer)
@@ -131,10 +116,10 @@ static bool remove_row(struct kinesis *k, const struct kinesis_consumer *consume
     bool ok = sql_begin(k->local->db);
 
     for (size_t i = 0; ok && i < 2; i++) {
-        sqlite3_stmt *st = prepare(k, texts[i]);
+        sqlite3_stmt *st = sql_once(k->local->db, texts[i]);
 
         sql_bind_int(st, 1, consumer->id);
-        ok = finish(st);
+        ok = sql_finish(st);
     }
     return sql_end(k->local->db, ok);
 }
@@ -146,7 +131,8 @@ bool kinesis_consumers_load(struct kinesis *k)
 
     if (!sql_exec(k->local->db, schema))
         return false;
-    st = prepare(k, "SELECT id, stream, name, created_ms, status, until_ms FROM kinesis_consumers");
+    st = sql_once(k->local->db,
+                  "SELECT id, stream, name, created_ms, status, until_ms FROM kinesis_consumers");
     ok = st != NULL;
     while (ok && sqlite3_step(st) == SQLITE_ROW) {
         struct kinesis_stream *stream = kinesis_stream_by_id(k, sqlite3_column_int64(st, 1));

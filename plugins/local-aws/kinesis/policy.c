@@ -11,20 +11,15 @@ enum { POLICY_MAX = 20 << 10 }; /* bytes */
 static sqlite3_stmt *prepare(struct kinesis *k, const char *text,
                              const struct kinesis_resource *resource)
 {
-    sqlite3_stmt *st = NULL;
+    sqlite3_stmt *st = sql_once_of(k->local->db, text, resource->stream->id);
 
-    sqlite3_prepare_v2(k->local->db, text, -1, &st, NULL);
-    sql_bind_int(st, 1, resource->stream->id);
     sql_bind_int(st, 2, resource->consumer ? resource->consumer->id : 0);
     return st;
 }
 
 static void finish(struct kinesis_call *call, sqlite3_stmt *st)
 {
-    bool ok = sql_run(st);
-
-    sqlite3_finalize(st);
-    if (ok)
+    if (sql_finish(st))
         kinesis_answer_empty(call);
     else
         kinesis_trouble(call, "state.db cannot be written");
@@ -55,8 +50,7 @@ void kinesis_put_policy(struct kinesis_call *call)
                  "INSERT OR REPLACE INTO kinesis_policies(stream, consumer, policy)"
                  " VALUES(?, ?, ?)",
                  &resource);
-    if (st)
-        sqlite3_bind_text(st, 3, text.ptr, (int)text.len, SQLITE_STATIC);
+    sql_bind_slice(st, 3, text);
     finish(call, st);
 }
 

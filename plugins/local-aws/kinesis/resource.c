@@ -114,40 +114,17 @@ static struct owner owner_of(const struct kinesis_resource *resource)
                           resource->stream->id};
 }
 
-static sqlite3_stmt *prepare(struct kinesis *k, const char *text, int64_t id)
-{
-    sqlite3_stmt *st = NULL;
-
-    sqlite3_prepare_v2(k->local->db, text, -1, &st, NULL);
-    sql_bind_int(st, 1, id);
-    return st;
-}
-
-static void bind_slice(sqlite3_stmt *st, int at, struct kpw_slice text)
-{
-    if (st)
-        sqlite3_bind_text(st, at, text.len ? text.ptr : "", (int)text.len, SQLITE_STATIC);
-}
-
-static bool finish(sqlite3_stmt *st)
-{
-    bool ok = sql_run(st);
-
-    sqlite3_finalize(st);
-    return ok;
-}
-
 static bool add_tags(struct kinesis *k, const struct owner *owner, const struct kpw_slice *items,
                      size_t n)
 {
     bool ok = true;
 
     for (size_t i = 0; ok && i < n; i++) {
-        sqlite3_stmt *st = prepare(k, owner->add, owner->id);
+        sqlite3_stmt *st = sql_once_of(k->local->db, owner->add, owner->id);
 
-        bind_slice(st, 2, items[2 * i]);
-        bind_slice(st, 3, items[2 * i + 1]);
-        ok = finish(st);
+        sql_bind_slice(st, 2, items[2 * i]);
+        sql_bind_slice(st, 3, items[2 * i + 1]);
+        ok = sql_finish(st);
     }
     return ok;
 }
@@ -163,7 +140,7 @@ bool kinesis_consumer_tags(struct kinesis_call *call, struct kinesis_consumer *c
 
 static int64_t count_tags(struct kinesis *k, const struct owner *owner)
 {
-    sqlite3_stmt *st = prepare(k, owner->count, owner->id);
+    sqlite3_stmt *st = sql_once_of(k->local->db, owner->count, owner->id);
     int64_t n = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
 
     sqlite3_finalize(st);
@@ -218,10 +195,10 @@ void kinesis_untag_resource(struct kinesis_call *call)
     owner = owner_of(&resource);
     ok = sql_begin(call->k->local->db);
     for (size_t i = 0; ok && i < keys->count; i++) {
-        sqlite3_stmt *st = prepare(call->k, owner.remove, owner.id);
+        sqlite3_stmt *st = sql_once_of(call->k->local->db, owner.remove, owner.id);
 
-        bind_slice(st, 2, call->check->items[keys->first + i]);
-        ok = finish(st);
+        sql_bind_slice(st, 2, call->check->items[keys->first + i]);
+        ok = sql_finish(st);
     }
     if (sql_end(call->k->local->db, ok))
         kinesis_answer_empty(call);
@@ -239,7 +216,7 @@ void kinesis_list_resource_tags(struct kinesis_call *call)
     if (!kinesis_find_resource(call, &resource))
         return;
     owner = owner_of(&resource);
-    st = prepare(call->k, owner.list, owner.id);
+    st = sql_once_of(call->k->local->db, owner.list, owner.id);
     w = kinesis_write(call);
     write_object(w);
     write_key(w, "Tags");

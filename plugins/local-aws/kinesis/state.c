@@ -33,22 +33,6 @@ static const char schema[] =
 
 /* ---- statements: the control plane is rare, so they are prepared per use */
 
-static sqlite3_stmt *prepare(struct kinesis *k, const char *text)
-{
-    sqlite3_stmt *st = NULL;
-
-    sqlite3_prepare_v2(k->local->db, text, -1, &st, NULL);
-    return st;
-}
-
-static bool run(sqlite3_stmt *st)
-{
-    bool ok = sql_run(st);
-
-    sqlite3_finalize(st);
-    return ok;
-}
-
 /* ---- memory */
 
 static void free_stream(struct kinesis_stream *stream)
@@ -235,8 +219,9 @@ static bool adopt_shard(struct kinesis *k, struct kinesis_stream *stream,
 
 static bool load_shards(struct kinesis *k, struct kinesis_stream *stream, char *why, size_t cap)
 {
-    sqlite3_stmt *st = prepare(k, "SELECT number, created_s, closed_s, low, high, parent, adjacent"
-                                  " FROM kinesis_shards WHERE stream = ? ORDER BY number");
+    sqlite3_stmt *st =
+        sql_once(k->local->db, "SELECT number, created_s, closed_s, low, high, parent, adjacent"
+                               " FROM kinesis_shards WHERE stream = ? ORDER BY number");
     bool ok = st != NULL;
 
     sql_bind_int(st, 1, stream->id);
@@ -263,8 +248,9 @@ static bool load_shards(struct kinesis *k, struct kinesis_stream *stream, char *
 
 static bool load_streams(struct kinesis *k, char *why, size_t cap)
 {
-    sqlite3_stmt *st = prepare(k, "SELECT id, name, created_ms, retention, max_kib, on_demand"
-                                  " FROM kinesis_streams");
+    sqlite3_stmt *st =
+        sql_once(k->local->db, "SELECT id, name, created_ms, retention, max_kib, on_demand"
+                               " FROM kinesis_streams");
     bool ok = st != NULL;
 
     while (ok && sqlite3_step(st) == SQLITE_ROW) {
@@ -292,7 +278,7 @@ static bool load_streams(struct kinesis *k, char *why, size_t cap)
 /* The key of iterators is made once per folder. */
 static bool load_key(struct kinesis *k)
 {
-    sqlite3_stmt *st = prepare(k, "SELECT key FROM kinesis_keys");
+    sqlite3_stmt *st = sql_once(k->local->db, "SELECT key FROM kinesis_keys");
     bool found =
         st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == KINESIS_KEY_SIZE;
 
@@ -302,9 +288,9 @@ static bool load_key(struct kinesis *k)
     if (found)
         return true;
     kpw_random_secret(k->key, sizeof k->key);
-    st = prepare(k, "INSERT INTO kinesis_keys(key) VALUES(?)");
+    st = sql_once(k->local->db, "INSERT INTO kinesis_keys(key) VALUES(?)");
     sql_bind_bytes(st, 1, k->key, sizeof k->key);
-    return run(st);
+    return sql_finish(st);
 }
 
 static bool is_known_folder(void *arg, const char *folder)
@@ -366,9 +352,10 @@ static bool sync_folders(struct kinesis *k, const struct kinesis_stream *stream)
 
 static bool write_shard(struct kinesis *k, int64_t stream, const struct kinesis_shard *shard)
 {
-    sqlite3_stmt *st = prepare(k, "INSERT OR REPLACE INTO kinesis_shards"
-                                  "(stream, number, created_s, closed_s, low, high, parent,"
-                                  " adjacent) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    sqlite3_stmt *st =
+        sql_once(k->local->db, "INSERT OR REPLACE INTO kinesis_shards"
+                               "(stream, number, created_s, closed_s, low, high, parent,"
+                               " adjacent) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     char low[KPW_U128_SIZE], high[KPW_U128_SIZE];
 
     kpw_u128_format(shard->low, low);
@@ -381,20 +368,21 @@ static bool write_shard(struct kinesis *k, int64_t stream, const struct kinesis_
     sql_bind_text(st, 6, high);
     sql_bind_int(st, 7, shard->parent);
     sql_bind_int(st, 8, shard->adjacent);
-    return run(st);
+    return sql_finish(st);
 }
 
 static bool write_stream(struct kinesis *k, struct kinesis_stream *stream)
 {
-    sqlite3_stmt *st = prepare(k, "INSERT INTO kinesis_streams(name, created_ms, retention,"
-                                  " max_kib, on_demand) VALUES(?, ?, ?, ?, ?)");
+    sqlite3_stmt *st =
+        sql_once(k->local->db, "INSERT INTO kinesis_streams(name, created_ms, retention,"
+                               " max_kib, on_demand) VALUES(?, ?, ?, ?, ?)");
 
     sql_bind_text(st, 1, stream->name);
     sql_bind_int(st, 2, stream->created_ms);
     sql_bind_int(st, 3, stream->retention_hours);
     sql_bind_int(st, 4, stream->max_record_kib);
     sql_bind_int(st, 5, stream->on_demand);
-    if (!run(st))
+    if (!sql_finish(st))
         return false;
     stream->id = sqlite3_last_insert_rowid(k->local->db);
     return true;
@@ -403,8 +391,9 @@ static bool write_stream(struct kinesis *k, struct kinesis_stream *stream)
 static bool write_tags(struct kinesis *k, int64_t stream, const struct kpw_slice *tags, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        sqlite3_stmt *st = prepare(k, "INSERT OR REPLACE INTO kinesis_tags(stream, key, value)"
-                                      " VALUES(?, ?, ?)");
+        sqlite3_stmt *st =
+            sql_once(k->local->db, "INSERT OR REPLACE INTO kinesis_tags(stream, key, value)"
+                                   " VALUES(?, ?, ?)");
 
         sql_bind_int(st, 1, stream);
         if (st) {
@@ -412,7 +401,7 @@ static bool write_tags(struct kinesis *k, int64_t stream, const struct kpw_slice
             sqlite3_bind_text(st, 3, tags[2 * i + 1].len ? tags[2 * i + 1].ptr : "",
                               (int)tags[2 * i + 1].len, SQLITE_STATIC);
         }
-        if (!run(st))
+        if (!sql_finish(st))
             return false;
     }
     return true;
@@ -460,10 +449,10 @@ bool kinesis_stream_add(struct kinesis *k, const struct kinesis_stream *like, si
 
 bool kinesis_stream_remove(struct kinesis *k, struct kinesis_stream *stream)
 {
-    sqlite3_stmt *st = prepare(k, "DELETE FROM kinesis_streams WHERE id = ?");
+    sqlite3_stmt *st = sql_once(k->local->db, "DELETE FROM kinesis_streams WHERE id = ?");
 
     sql_bind_int(st, 1, stream->id);
-    if (!run(st))
+    if (!sql_finish(st))
         return false;
     kinesis_feed_end_stream(k, stream);
     kinesis_consumers_drop(stream);
@@ -476,14 +465,15 @@ bool kinesis_stream_remove(struct kinesis *k, struct kinesis_stream *stream)
 
 bool kinesis_stream_change(struct kinesis *k, const struct kinesis_stream *stream)
 {
-    sqlite3_stmt *st = prepare(k, "UPDATE kinesis_streams SET retention = ?, max_kib = ?,"
-                                  " on_demand = ? WHERE id = ?");
+    sqlite3_stmt *st =
+        sql_once(k->local->db, "UPDATE kinesis_streams SET retention = ?, max_kib = ?,"
+                               " on_demand = ? WHERE id = ?");
 
     sql_bind_int(st, 1, stream->retention_hours);
     sql_bind_int(st, 2, stream->max_record_kib);
     sql_bind_int(st, 3, stream->on_demand);
     sql_bind_int(st, 4, stream->id);
-    return run(st);
+    return sql_finish(st);
 }
 
 /* When the shards end: now, or when their last record came. */
@@ -572,10 +562,10 @@ static void expire_shard(struct kinesis *k, struct kinesis_stream *stream, size_
     if (!shard->closed_s || (int64_t)shard->closed_s * 1000 >= horizon_ms ||
         shard->log.is_writing || shard->log.pending.len)
         return;
-    st = prepare(k, "DELETE FROM kinesis_shards WHERE stream = ? AND number = ?");
+    st = sql_once(k->local->db, "DELETE FROM kinesis_shards WHERE stream = ? AND number = ?");
     sql_bind_int(st, 1, stream->id);
     sql_bind_int(st, 2, shard->number);
-    if (!run(st))
+    if (!sql_finish(st))
         return;
     kinesis_feed_end_shard(k, shard);
     folder_drop_shard(k->root, stream->name, shard->number);

@@ -130,33 +130,10 @@ static bool too_many(struct kinesis_call *call, const struct kinesis_stream *str
 
 /* ---- rows */
 
-static sqlite3_stmt *prepare(struct kinesis *k, const struct kinesis_stream *stream,
-                             const char *text)
-{
-    sqlite3_stmt *st = NULL;
-
-    sqlite3_prepare_v2(k->local->db, text, -1, &st, NULL);
-    sql_bind_int(st, 1, stream->id);
-    return st;
-}
-
-static void bind_slice(sqlite3_stmt *st, int at, struct kpw_slice text)
-{
-    if (st)
-        sqlite3_bind_text(st, at, text.len ? text.ptr : "", (int)text.len, SQLITE_STATIC);
-}
-
-static bool finish(sqlite3_stmt *st)
-{
-    bool ok = sql_run(st);
-
-    sqlite3_finalize(st);
-    return ok;
-}
-
 static int64_t count_tags(struct kinesis *k, const struct kinesis_stream *stream)
 {
-    sqlite3_stmt *st = prepare(k, stream, "SELECT count(*) FROM kinesis_tags WHERE stream = ?");
+    sqlite3_stmt *st =
+        sql_once_of(k->local->db, "SELECT count(*) FROM kinesis_tags WHERE stream = ?", stream->id);
     int64_t n = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
 
     sqlite3_finalize(st);
@@ -177,13 +154,14 @@ void kinesis_add_tags(struct kinesis_call *call)
     ok = sql_begin(k->local->db);
     for (size_t i = 0; ok && i < tags->count; i++) {
         const struct kpw_slice *item = call->check->items + tags->first + 2 * i;
-        sqlite3_stmt *st = prepare(k, stream,
-                                   "INSERT OR REPLACE INTO kinesis_tags(stream, key, value)"
-                                   " VALUES(?, ?, ?)");
+        sqlite3_stmt *st = sql_once_of(k->local->db,
+                                       "INSERT OR REPLACE INTO kinesis_tags(stream, key, value)"
+                                       " VALUES(?, ?, ?)",
+                                       stream->id);
 
-        bind_slice(st, 2, item[0]);
-        bind_slice(st, 3, item[1]);
-        ok = finish(st);
+        sql_bind_slice(st, 2, item[0]);
+        sql_bind_slice(st, 3, item[1]);
+        ok = sql_finish(st);
     }
     fits = !ok || count_tags(k, stream) <= KINESIS_TAGS_MAX;
     if (!sql_end(k->local->db, ok && fits) && fits)
@@ -205,11 +183,11 @@ void kinesis_remove_tags(struct kinesis_call *call)
         return;
     ok = sql_begin(k->local->db);
     for (size_t i = 0; ok && i < keys->count; i++) {
-        sqlite3_stmt *st =
-            prepare(k, stream, "DELETE FROM kinesis_tags WHERE stream = ? AND key = ?");
+        sqlite3_stmt *st = sql_once_of(
+            k->local->db, "DELETE FROM kinesis_tags WHERE stream = ? AND key = ?", stream->id);
 
-        bind_slice(st, 2, call->check->items[keys->first + i]);
-        ok = finish(st);
+        sql_bind_slice(st, 2, call->check->items[keys->first + i]);
+        ok = sql_finish(st);
     }
     if (sql_end(k->local->db, ok))
         kinesis_answer_empty(call);
@@ -234,10 +212,11 @@ void kinesis_list_tags(struct kinesis_call *call)
 
     if (!stream)
         return;
-    st = prepare(call->k, stream,
-                 "SELECT key, value FROM kinesis_tags WHERE stream = ?"
-                 " AND key > ? ORDER BY key");
-    bind_slice(st, 2, after->text);
+    st = sql_once_of(call->k->local->db,
+                     "SELECT key, value FROM kinesis_tags WHERE stream = ?"
+                     " AND key > ? ORDER BY key",
+                     stream->id);
+    sql_bind_slice(st, 2, after->text);
     write_object(w);
     write_key(w, "Tags");
     write_list(w);

@@ -4,33 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plugins/local-aws/sql.h"
-#include "sdk/wire/json.h"
 #include "sdk/wire/uri.h"
 
 void s3_report(struct local *local, struct kpw_buf *out)
 {
-    static const char text[] =
+    static const char *const counts[] = {"objects", "bytes", NULL};
+    static const struct local_report report = {
+        "buckets",
         "SELECT b.name, count(o.size), coalesce(sum(o.size), 0) FROM s3_bucket b"
-        " LEFT JOIN s3_object o ON o.bucket = b.name GROUP BY b.name ORDER BY b.name";
-    sqlite3_stmt *st = NULL;
-    bool is_first = true;
+        " LEFT JOIN s3_object o ON o.bucket = b.name GROUP BY b.name ORDER BY b.name",
+        counts};
 
-    (void)sql_use(local->db, &st, text);
-    kpw_json_put_key(out, "buckets");
-    kpw_buf_putc(out, '[');
-    while (sql_row(st)) {
-        if (!is_first)
-            kpw_buf_putc(out, ',');
-        is_first = false;
-        kpw_buf_putc(out, '{');
-        kpw_json_put_member_cstr(out, "name", sql_text(st, 0));
-        kpw_json_put_member_int(out, "objects", sqlite3_column_int64(st, 1));
-        kpw_json_put_member_int(out, "bytes", sqlite3_column_int64(st, 2));
-        kpw_buf_putc(out, '}');
-    }
-    kpw_buf_putc(out, ']');
-    sqlite3_finalize(st);
+    local_report_rows(local, out, &report);
 }
 
 /* ---- names */
