@@ -9,10 +9,10 @@
 
 #include "sdk/wire/base64.h"
 #include "sdk/wire/cbor.h"
+#include "sdk/wire/hash.h"
 #include "sdk/wire/json.h"
 #include "sdk/wire/utf8.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +191,9 @@ static bool is_hash_key(kp_slice text)
 
 static size_t random_key(struct sink *sink, char out[20])
 {
-    return (size_t)snprintf(out, 20, "%016" PRIx64, kpw_random_next(&sink->random));
+    uint64_t n = kpw_random_next(&sink->random);
+
+    return kpw_hex(&n, sizeof(n), out);
 }
 
 static bool find_key(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
