@@ -13,14 +13,15 @@
 #include "plugins/kinesis/source.h"
 #include "sdk/wire/json.h"
 
-#define COLLECT_MAX (1024 * 1024) /* bytes not taken yet; one piece more may come */
-#define KEEP_ROOM   (64 * 1024)   /* memory kept between events */
-#define SILENCE_MS  60000
-#define AGAIN_MS    1000 /* one call a second and shard */
-#define IN_USE_MS   5000 /* as long as a subscription that nobody reads blocks the next */
-#define RETRY_MS    200
-#define GIVE_UP     5 /* failures in a row, with mode = "auto" */
-#define OPERATION   "SubscribeToShard"
+#define COLLECT_MAX   (1024 * 1024) /* bytes not taken yet; one piece more may come */
+#define KEEP_ROOM     (64 * 1024)   /* memory kept between events */
+#define SILENCE_MS    60000
+#define AGAIN_MS      1000 /* one call a second and shard */
+#define IN_USE_MS     5000 /* as long as a subscription that nobody reads blocks the next */
+#define RETRY_MS      200
+#define GIVE_UP       5 /* failures in a row, with mode = "auto" */
+#define REQUEST_TRIES 8 /* of what the service calls wrong: our clock may be ahead */
+#define OPERATION     "SubscribeToShard"
 
 /* ---- events */
 
@@ -208,7 +209,8 @@ static void judge(struct shard *shard, const kp_aws_response *response)
     if (strcmp(response->error, "ResourceInUseException") == 0) {
         shard_failed(shard, response->error, response->message);
         shard->not_before = kp->now_ms() + IN_USE_MS;
-    } else if (calls_judge(response) == CALLS_AGAIN) {
+    } else if (calls_judge(response) == CALLS_AGAIN ||
+               (calls_judge(response) == CALLS_REQUEST && shard->tries < REQUEST_TRIES)) {
         shard_failed(shard, response->error, response->message);
     } else if (calls_judge(response) == CALLS_MISSING) { /* the shard, the consumer or the stream */
         shard_failed(shard, response->error, response->message);

@@ -305,6 +305,23 @@ TEST(auto_goes_over_to_polling_where_fan_out_cannot_be_had)
     harness_free(h);
 }
 
+TEST(a_time_that_is_not_yet_there_is_tried_again)
+{
+    struct harness *h = subscribed(", start = 'latest'");
+
+    harness_start(h);
+    refuse(h, "SubscribeToShard", 500, "InternalFailure");
+    refuse(h, "SubscribeToShard", 400, "InvalidArgumentException"); /* our clock is ahead */
+    harness_advance(h, 5000);
+    EQ_INT(requests_of(h, "SubscribeToShard"), 3);
+    YES(body_has(h, "SubscribeToShard", 0, "\"LATEST\""));
+    YES(body_has(h, "SubscribeToShard", 2, "\"AT_TIMESTAMP\""));
+    push_records(h, 1, 1, "1", 0);
+    EQ_INT(harness_out_count(h), 1);
+    CU_ASSERT_PTR_NULL(harness_failed(h));
+    harness_free(h);
+}
+
 TEST(fan_out_that_cannot_be_had_fails_clearly)
 {
     struct harness *h = source(FAN_OUT);
