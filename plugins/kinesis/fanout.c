@@ -124,21 +124,13 @@ static void take_exception(struct shard *shard, const struct kpw_event *event)
 /* False: no memory now; the event is read again. */
 static bool take_event(struct shard *shard, const struct kpw_event *event)
 {
-    kp_node *node = shard->source->node;
     struct kpw_slice payload = event->payload;
     char *text;
 
-    if (!kp->reserve(node, payload.len))
-        return false; /* wake() comes */
-    shard->slab = kp->slab_new(node, payload.len);
-    if (!shard->slab) {
-        kp->unreserve(node, payload.len);
-        shard_alarm(shard, kp->now_ms() + RETRY_MS);
+    if (!shard_take_slab(shard, payload.len))
         return false;
-    }
     text = kp->slab_data(shard->slab);
     memcpy(text, payload.ptr, payload.len);
-    shard->capacity = payload.len;
     if (!shard_take_answer(shard, text, payload.len)) {
         unsubscribe(shard); /* it has complained */
     } else {

@@ -117,22 +117,6 @@ void poll_iterator(struct shard *shard)
 
 /* ---- reading */
 
-static bool take_slab(struct shard *shard)
-{
-    kp_node *node = shard->source->node;
-
-    if (!kp->reserve(node, shard->wanted))
-        return false; /* wake() comes */
-    shard->slab = kp->slab_new(node, shard->wanted);
-    if (!shard->slab) {
-        kp->unreserve(node, shard->wanted);
-        shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
-        return false;
-    }
-    shard->capacity = shard->wanted;
-    return true;
-}
-
 static void write_get_records(struct shard *shard)
 {
     struct kpw_buf *t = &shard->body;
@@ -157,7 +141,7 @@ void poll_records(struct shard *shard)
     struct kpw_buf *t = &shard->body;
     size_t limit = shard->wanted / 3 * 2 / shard->record_bytes;
 
-    if (!take_slab(shard))
+    if (!shard_take_slab(shard, shard->wanted))
         return;
     shard->limit = limit < 1 ? 1 : limit > 10000 ? 10000 : (uint32_t)limit;
     write_get_records(shard);

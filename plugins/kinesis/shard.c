@@ -131,6 +131,22 @@ void shard_add_position(struct shard *shard, const char *member, struct kpw_buf 
     }
 }
 
+bool shard_take_slab(struct shard *shard, size_t size)
+{
+    kp_node *node = shard->source->node;
+
+    if (!kp->reserve(node, size))
+        return false; /* wake() comes */
+    shard->slab = kp->slab_new(node, size);
+    if (!shard->slab) {
+        kp->unreserve(node, size);
+        shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
+        return false;
+    }
+    shard->capacity = size;
+    return true;
+}
+
 void shard_drop_slab(struct shard *shard)
 {
     if (shard->slab)

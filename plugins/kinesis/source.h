@@ -215,6 +215,8 @@ bool shard_is_due(struct shard *shard); /* not_before has come; else the alarm i
 void shard_add_position(struct shard *shard, const char *member, struct kpw_buf *t);
 /* The text, in shard->slab, becomes shard->answer. False: it is none (and shard_failed()). */
 bool shard_take_answer(struct shard *shard, char *text, size_t len);
+/* Memory for an answer, as shard->slab. False: not now; the shard goes on when there is some. */
+bool shard_take_slab(struct shard *shard, size_t size);
 void shard_drop_slab(struct shard *shard);
 void shard_alarm(struct shard *shard, int64_t when); /* shard_go() at `when`, monotonic */
 void shard_open(struct shard *shard);                /* WAITING to POSITIONING */
