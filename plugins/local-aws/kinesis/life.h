@@ -12,6 +12,7 @@
 #ifndef KPIPE_LOCAL_AWS_KINESIS_LIFE_H
 #define KPIPE_LOCAL_AWS_KINESIS_LIFE_H
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct kinesis_call;
 struct kinesis_consumer;
 struct kinesis_operation;
 struct kinesis_stream;
+struct write;
 
 enum kinesis_status {
     KINESIS_ACTIVE = 0,
@@ -116,6 +118,11 @@ struct kinesis_resource {
 };
 /* False: answered. */
 bool kinesis_find_resource(struct kinesis_call *call, struct kinesis_resource *ret);
+/* Adds the member Tags, takes away TagKeys; both check them, and answer. */
+void kinesis_tag(struct kinesis_call *call, const struct kinesis_resource *resource);
+void kinesis_untag(struct kinesis_call *call, const struct kinesis_resource *resource);
+/* A row of key and value. */
+void kinesis_write_tag(struct write *w, sqlite3_stmt *st);
 
 /* ---- settings.c */
 

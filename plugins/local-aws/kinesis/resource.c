@@ -7,6 +7,7 @@
 
 #include "plugins/local-aws/kinesis/consumers.h"
 #include "plugins/local-aws/kinesis/kinesis.h"
+#include "plugins/local-aws/kinesis/life.h"
 #include "plugins/local-aws/sql.h"
 
 /* What is behind "stream/". */
@@ -154,20 +155,16 @@ static void name_resource(const struct kinesis_resource *resource, char out[KINE
              resource->consumer ? resource->consumer->name : resource->stream->name);
 }
 
-void kinesis_tag_resource(struct kinesis_call *call)
+void kinesis_tag(struct kinesis_call *call, const struct kinesis_resource *resource)
 {
     const struct check_value *tags = check_get(call->check, "Tags");
-    struct kinesis_resource resource;
+    struct owner owner = owner_of(resource);
     char name[KINESIS_OWNER_SIZE];
-    struct owner owner;
     bool ok, fits;
 
-    if (!kinesis_find_resource(call, &resource))
-        return;
-    name_resource(&resource, name);
+    name_resource(resource, name);
     if (!kinesis_check_tags(call, name, tags, tags->count * 2, "add tags to"))
         return;
-    owner = owner_of(&resource);
     ok = sql_begin(call->k->local->db) &&
          add_tags(call->k, &owner, call->check->items + tags->first, tags->count);
     fits = !ok || count_tags(call->k, &owner) <= KINESIS_TAGS_MAX;
@@ -179,20 +176,16 @@ void kinesis_tag_resource(struct kinesis_call *call)
         kinesis_answer_empty(call);
 }
 
-void kinesis_untag_resource(struct kinesis_call *call)
+void kinesis_untag(struct kinesis_call *call, const struct kinesis_resource *resource)
 {
     const struct check_value *keys = check_get(call->check, "TagKeys");
-    struct kinesis_resource resource;
+    struct owner owner = owner_of(resource);
     char name[KINESIS_OWNER_SIZE];
-    struct owner owner;
     bool ok;
 
-    if (!kinesis_find_resource(call, &resource))
-        return;
-    name_resource(&resource, name);
+    name_resource(resource, name);
     if (!kinesis_check_tags(call, name, keys, keys->count, "remove tags from"))
         return;
-    owner = owner_of(&resource);
     ok = sql_begin(call->k->local->db);
     for (size_t i = 0; ok && i < keys->count; i++) {
         sqlite3_stmt *st = sql_once_of(call->k->local->db, owner.remove, owner.id);
@@ -204,6 +197,30 @@ void kinesis_untag_resource(struct kinesis_call *call)
         kinesis_answer_empty(call);
     else
         kinesis_trouble(call, "state.db cannot be written");
+}
+
+void kinesis_write_tag(struct write *w, sqlite3_stmt *st)
+{
+    write_object(w);
+    write_member_slice(w, "Key", kpw_slice(sql_text(st, 0), (size_t)sqlite3_column_bytes(st, 0)));
+    write_member_slice(w, "Value", kpw_slice(sql_text(st, 1), (size_t)sqlite3_column_bytes(st, 1)));
+    write_object_end(w);
+}
+
+void kinesis_tag_resource(struct kinesis_call *call)
+{
+    struct kinesis_resource resource;
+
+    if (kinesis_find_resource(call, &resource))
+        kinesis_tag(call, &resource);
+}
+
+void kinesis_untag_resource(struct kinesis_call *call)
+{
+    struct kinesis_resource resource;
+
+    if (kinesis_find_resource(call, &resource))
+        kinesis_untag(call, &resource);
 }
 
 void kinesis_list_resource_tags(struct kinesis_call *call)
@@ -221,14 +238,8 @@ void kinesis_list_resource_tags(struct kinesis_call *call)
     write_object(w);
     write_key(w, "Tags");
     write_list(w);
-    while (st && sqlite3_step(st) == SQLITE_ROW) {
-        write_object(w);
-        write_member_slice(w, "Key",
-                           kpw_slice(sql_text(st, 0), (size_t)sqlite3_column_bytes(st, 0)));
-        write_member_slice(w, "Value",
-                           kpw_slice(sql_text(st, 1), (size_t)sqlite3_column_bytes(st, 1)));
-        write_object_end(w);
-    }
+    while (st && sqlite3_step(st) == SQLITE_ROW)
+        kinesis_write_tag(w, st);
     write_list_end(w);
     write_object_end(w);
     sqlite3_finalize(st);

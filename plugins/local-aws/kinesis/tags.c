@@ -1,8 +1,8 @@
 /* tags.c - tags and retention of a stream. */
-#include <stdio.h>
 #include <string.h>
 
 #include "plugins/local-aws/kinesis/kinesis.h"
+#include "plugins/local-aws/kinesis/life.h"
 #include "plugins/local-aws/sql.h"
 #include "sdk/wire/utf8.h"
 
@@ -111,93 +111,22 @@ bool kinesis_too_many_tags(struct kinesis_call *call, const char *owner)
                         owner, call->k->local->account);
 }
 
-static bool check_chars(struct kinesis_call *call, const struct kinesis_stream *stream,
-                        const struct check_value *v, size_t n, const char *what)
-{
-    char owner[KINESIS_OWNER_SIZE];
-
-    snprintf(owner, sizeof owner, "stream %s", stream->name);
-    return kinesis_check_tags(call, owner, v, n, what);
-}
-
-static bool too_many(struct kinesis_call *call, const struct kinesis_stream *stream)
-{
-    char owner[KINESIS_OWNER_SIZE];
-
-    snprintf(owner, sizeof owner, "stream %s", stream->name);
-    return kinesis_too_many_tags(call, owner);
-}
-
-/* ---- rows */
-
-static int64_t count_tags(struct kinesis *k, const struct kinesis_stream *stream)
-{
-    sqlite3_stmt *st =
-        sql_once_of(k->local->db, "SELECT count(*) FROM kinesis_tags WHERE stream = ?", stream->id);
-    int64_t n = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
-
-    sqlite3_finalize(st);
-    return n;
-}
-
-/* ---- operations */
+/* ---- operations: a stream by its name has the tags that it has as a resource */
 
 void kinesis_add_tags(struct kinesis_call *call)
 {
     struct kinesis_stream *stream = kinesis_find(call);
-    const struct check_value *tags = check_get(call->check, "Tags");
-    struct kinesis *k = call->k;
-    bool ok, fits;
 
-    if (!stream || !check_chars(call, stream, tags, tags->count * 2, "add tags to"))
-        return;
-    ok = sql_begin(k->local->db);
-    for (size_t i = 0; ok && i < tags->count; i++) {
-        const struct kpw_slice *item = call->check->items + tags->first + 2 * i;
-        sqlite3_stmt *st = sql_once_of(k->local->db,
-                                       "INSERT OR REPLACE INTO kinesis_tags(stream, key, value)"
-                                       " VALUES(?, ?, ?)",
-                                       stream->id);
-
-        sql_bind_slice(st, 2, item[0]);
-        sql_bind_slice(st, 3, item[1]);
-        ok = sql_finish(st);
-    }
-    fits = !ok || count_tags(k, stream) <= KINESIS_TAGS_MAX;
-    if (!sql_end(k->local->db, ok && fits) && fits)
-        kinesis_trouble(call, "state.db cannot be written");
-    else if (!fits)
-        too_many(call, stream);
-    else
-        kinesis_answer_empty(call);
+    if (stream)
+        kinesis_tag(call, &(struct kinesis_resource){.stream = stream});
 }
 
 void kinesis_remove_tags(struct kinesis_call *call)
 {
     struct kinesis_stream *stream = kinesis_find(call);
-    const struct check_value *keys = check_get(call->check, "TagKeys");
-    struct kinesis *k = call->k;
-    bool ok;
 
-    if (!stream || !check_chars(call, stream, keys, keys->count, "remove tags from"))
-        return;
-    ok = sql_begin(k->local->db);
-    for (size_t i = 0; ok && i < keys->count; i++) {
-        sqlite3_stmt *st = sql_once_of(
-            k->local->db, "DELETE FROM kinesis_tags WHERE stream = ? AND key = ?", stream->id);
-
-        sql_bind_slice(st, 2, call->check->items[keys->first + i]);
-        ok = sql_finish(st);
-    }
-    if (sql_end(k->local->db, ok))
-        kinesis_answer_empty(call);
-    else
-        kinesis_trouble(call, "state.db cannot be written");
-}
-
-static struct kpw_slice column(sqlite3_stmt *st, int i)
-{
-    return kpw_slice(sql_text(st, i), (size_t)sqlite3_column_bytes(st, i));
+    if (stream)
+        kinesis_untag(call, &(struct kinesis_resource){.stream = stream});
 }
 
 void kinesis_list_tags(struct kinesis_call *call)
@@ -220,12 +149,8 @@ void kinesis_list_tags(struct kinesis_call *call)
     write_object(w);
     write_key(w, "Tags");
     write_list(w);
-    for (; (more = st && sqlite3_step(st) == SQLITE_ROW) && n < most; n++) {
-        write_object(w);
-        write_member_slice(w, "Key", column(st, 0));
-        write_member_slice(w, "Value", column(st, 1));
-        write_object_end(w);
-    }
+    for (; (more = st && sqlite3_step(st) == SQLITE_ROW) && n < most; n++)
+        kinesis_write_tag(w, st);
     write_list_end(w);
     write_member_bool(w, "HasMoreTags", more);
     write_object_end(w);
