@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define KP_ABI_MAJOR 1 /* a change here refuses older plugins */
-#define KP_ABI_MINOR 1 /* grows when a table or struct below gets a new last row */
+#define KP_ABI_MINOR 2 /* grows when a table or struct below gets a new last row */
 
 /* ---- basic types ---------------------------------------------------------------------------- */
 
@@ -214,7 +214,30 @@ typedef struct kp_lane_about {
     uint32_t size;
     kp_slice parents[2];          /* shard ids */
     kp_slice low_hash, high_hash; /* hash keys in decimal, inclusive */
+    /* appended in 1.2 */
+    bool is_closed; /* nothing new is written to it: it has an end */
 } kp_lane_about;
+
+/* What an offer of lanes says beside the lanes. */
+typedef struct kp_offer {
+    uint32_t size;
+    const char *begin; /* where lanes without a checkpoint begin: "TRIM_HORIZON", "LATEST",
+                          "AT_TIMESTAMP" */
+    bool
+        is_fixed; /* exactly these lanes are read here, without sharing them with other processes */
+} kp_offer;
+
+/* Position text of a lane that is done with: its last record is settled and none will come. */
+#define KP_POSITION_END "SHARD_END"
+
+/* A lane that this process may read. [borrowed for the call] */
+typedef struct kp_grant {
+    uint32_t size;
+    kp_slice name;
+    kp_position start; /* its checkpoint: a position of the source, or the word of kp_offer.begin (a
+                          lane that came after another is "TRIM_HORIZON") */
+    kp_lane_about about;
+} kp_grant;
 
 /* What a sink learned when it delivered a record; a request/response source answers with it. */
 typedef struct kp_receipt {
@@ -366,6 +389,29 @@ typedef struct kp_host {
     /* Says where a lane comes from; kept beside its checkpoint for others who read the lease table.
      * [worker] Before the lane's first submit. */
     void (*lane_about)(kp_lane *, const kp_lane_about *);
+
+    /* ---- appended in 1.2 */
+
+    /* Of a source with grant(), its instance on worker 0 alone: all lanes that there are, one call
+     * each, then lanes_offered(). Lanes that were not named since the last lanes_offered() are
+     * gone. The host shares the lanes with other processes of the same application and calls
+     * grant() on the worker that is to read one, once the lanes it came from (about->parents) have
+     * ended. [worker] */
+    void (*lane_offer)(kp_node *, const char *name, const kp_lane_about *);
+    void (*lanes_offered)(kp_node *, const kp_offer *);
+    /* Metrics of one lane: adds to a counter, sets a gauge. Names are [static]. [worker] */
+    void (*lane_count)(kp_lane *, const char *name, int64_t by);
+    void (*lane_gauge)(kp_lane *, const char *name, int64_t value);
+    /* Exactly-once sinks: what is written up to `boundary` (of the lane's source: sequence and
+     * sub-sequence number of the last record of an object) becomes the lane's pending checkpoint;
+     * `fn` hears on this worker when that is durable (ok), or that the lane is not ours any more.
+     * The checkpoint itself follows once the records are settled. [worker] */
+    void (*lane_prepare)(kp_node *, kp_lane *, const kp_position *boundary,
+                         void (*fn)(kp_node *, void *arg, bool ok), void *arg);
+    /* The boundary that was prepared before this lane was granted, and not reached: objects that
+     * were begun then end there. False: none. *ret is [borrowed until the lane is closed]. [worker]
+     */
+    bool (*lane_pending)(kp_lane *, kp_position *ret);
 } kp_host;
 
 /* ---- what a plugin describes
@@ -413,6 +459,14 @@ typedef struct kp_element {
     void (*stop)(kp_node *, void *state);
     /* Last call; free what state holds. */
     void (*close)(kp_node *, void *state);
+    /* ---- appended in 1.2; of a source that offers its lanes. [worker] */
+    /* This lane is to be read here: lane_open() it, now. */
+    void (*grant)(kp_node *, void *state, const kp_grant *);
+    /* The lane is another's (is_lost), or will be once its records have ended: read no more of it
+     * and lane_close() it. May come when it was closed already: `lane` is NULL then. */
+    void (*revoke)(kp_node *, void *state, kp_lane *lane, void *lane_state, bool is_lost);
+    /* Offer the lanes anew: one has ended, or the lease table lacks some. Instance of worker 0. */
+    void (*offer)(kp_node *, void *state);
 } kp_element;
 
 typedef struct kp_plugin {
