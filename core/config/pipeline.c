@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/config/catalog.h"
+#include "core/config/coordination.h"
 #include "core/config/load.h"
 #include "core/config/schema.h"
 
@@ -14,6 +15,7 @@ struct pipeline_config {
     const char *name, *application, *leases;
     int64_t checkpoint_interval_ms;
     int delivery;
+    struct coordination_config coordination;
 };
 
 static const kp_option pipeline_rows[] = {
@@ -22,11 +24,13 @@ static const kp_option pipeline_rows[] = {
     {"application", KP_T_STRING, offsetof(struct pipeline_config, application), KP_OPTIONAL, NULL,
      "name of the lease table and consumer; default: name", NULL},
     {"leases", KP_T_STRING, offsetof(struct pipeline_config, leases), "dynamodb", NULL,
-     "where progress is kept: \"dynamodb\" or \"file:PATH\"", NULL},
+     "where progress is kept: \"dynamodb\", \"file:PATH\", or \"none\" (nowhere)", NULL},
     {"checkpoint_interval", KP_T_DURATION, offsetof(struct pipeline_config, checkpoint_interval_ms),
      "5s", "100ms..1h", "how often progress is written", NULL},
     {"delivery", KP_T_ENUM, offsetof(struct pipeline_config, delivery), "at-least-once",
      "at-least-once|exactly-once", "of flows that do not say it themselves", NULL},
+    {"coordination", KP_T_GROUP, offsetof(struct pipeline_config, coordination), KP_OPTIONAL, NULL,
+     "among the processes that share the lease table", coordination_rows},
     {0},
 };
 
@@ -83,10 +87,32 @@ static void check_level(struct reading *r)
     lua_pop(L, 1);
 }
 
+static void check_leases(struct reading *r)
+{
+    struct key_path path = {NULL, "leases", 0};
+    const char *leases = r->config.leases;
+    struct suggest suggest;
+
+    if (!leases || !strcmp(leases, "dynamodb") || !strcmp(leases, "none") ||
+        (!strncmp(leases, "file:", 5) && leases[5]))
+        return;
+    suggest = suggest_for(leases);
+    suggest_try(&suggest, "dynamodb");
+    suggest_try(&suggest, "none");
+    if (suggest_best(&suggest))
+        schema_problem(
+            &r->schema, &path,
+            "must be \"dynamodb\", \"file:PATH\" or \"none\", got \"%.100s\", did you mean "
+            "\"%s\"?",
+            leases, suggest_best(&suggest));
+    else
+        schema_problem(&r->schema, &path,
+                       "must be \"dynamodb\", \"file:PATH\" or \"none\", got \"%.100s\"", leases);
+}
+
 static void check_names(struct reading *r)
 {
     struct key_path name = {NULL, "name", 0}, application = {NULL, "application", 0};
-    struct key_path leases = {NULL, "leases", 0};
     const struct pipeline_config *config = &r->config;
 
     if (config->name && !is_name(config->name, 128))
@@ -97,10 +123,8 @@ static void check_names(struct reading *r)
         schema_problem(&r->schema, &application,
                        "is of letters, digits, '-', '_' and '.', at most 255, got \"%.40s\"",
                        config->application);
-    if (config->leases && strcmp(config->leases, "dynamodb") &&
-        (strncmp(config->leases, "file:", 5) || !config->leases[5]))
-        schema_problem(&r->schema, &leases, "must be \"dynamodb\" or \"file:PATH\", got \"%.100s\"",
-                       config->leases);
+    check_leases(r);
+    coordination_check(&r->schema, &config->coordination);
 }
 
 /* ---- resources */
@@ -538,7 +562,8 @@ static void check_wired(struct load *load)
 void pipeline_read(struct load *load, int index)
 {
     struct reading r = {.schema = {.load = load, .who = ""}, .table = index};
-    struct schema_part part = {pipeline_rows, (char *)&r.config, NULL};
+    struct setting shown = {.kind = SETTING_GROUP};
+    struct schema_part part = {pipeline_rows, (char *)&r.config, &shown};
     struct plan *plan = load->plan;
 
     for (struct source_file *file = load->files; file; file = file->next)
@@ -553,6 +578,8 @@ void pipeline_read(struct load *load, int index)
         arena_dup(load->arena, r.config.application ? r.config.application : r.config.name);
     plan->leases = arena_dup(load->arena, r.config.leases);
     plan->checkpoint_interval_ms = r.config.checkpoint_interval_ms;
+    plan->coordination = coordination_of(&r.config.coordination,
+                                         (void *)(uintptr_t)setting_find(&shown, "coordination"));
     read_resources(&r);
     read_flows(&r);
     read_by_flow(&r, "on_failure", read_on_failure);

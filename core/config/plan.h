@@ -44,11 +44,31 @@ struct plan_flow {
     int64_t memory; /* bytes; 0 = no limit of its own */
 };
 
+/* What the lease table looks like, in the order of enum fleet_layout (core/lease/fleet.h). */
+enum plan_layout {
+    PLAN_LAYOUT_AUTO,        /* what is found decides; a new table is KCL3_SINGLE */
+    PLAN_LAYOUT_KCL2,        /* KCL 1.x and 2.x: leases, and nothing beside them */
+    PLAN_LAYOUT_KCL3_TABLES, /* KCL 3.0 to 3.4: metrics and state in two tables of their own */
+    PLAN_LAYOUT_KCL3_SINGLE, /* KCL 3.5 and newer: all in the lease table */
+};
+
+/* Among the processes that share the lease table; members as in struct fleet_config. */
+struct plan_coordination {
+    enum plan_layout layout;
+    int64_t failover_ms, hand_over_ms;
+    size_t max_leases; /* 0: no limit */
+    size_t max_steals;
+    bool by_count;      /* lease_assignment_strategy = "lease-count-based" */
+    const char *worker; /* worker_identifier; NULL: to be made [owned by the plan] */
+    void *values;       /* the normalised options, for plan_show() [owned by the plan] */
+};
+
 struct plan {
     char *file, *name; /* [owned] */
     char *application; /* name of the lease table; default: name [owned] */
-    char *leases;      /* "dynamodb" or "file:PATH" [owned] */
+    char *leases;      /* "dynamodb", "file:PATH" or "none" (every run begins at `start`) [owned] */
     int64_t checkpoint_interval_ms;
+    struct plan_coordination coordination;
     kp_resource **resources; /* [owned] */
     size_t n_resources;
     struct plan_flow *flows; /* in the order of their names' first appearance [owned] */

@@ -249,6 +249,10 @@ static void show_lua(const struct show *show, struct kpw_buf *out)
     put_member(out, "leases", plan->leases);
     put_member(out, "checkpoint_interval",
                units_show_duration(plan->checkpoint_interval_ms, interval, sizeof interval));
+    put_indent(out, 1);
+    kpw_buf_puts(out, "coordination = ");
+    put_table(show, out, plan->coordination.values, 1);
+    kpw_buf_puts(out, ",\n");
     if (plan->n_resources) {
         kpw_buf_puts(out, "  resources = {");
         for (size_t i = 0; i < plan->n_resources; i++)
@@ -357,10 +361,11 @@ static void show_json(const struct plan *plan, FILE *out)
     }
     for (size_t i = 0; i < plan->n_flows; i++)
         json_object_set_new(flows, plan->flows[i].name, json_flow(&plan->flows[i]));
-    root = json_pack("{s:i, s:s, s:s, s:o, s:I, s:o, s:o}", "kpipe", 1, "name", plan->name,
+    root = json_pack("{s:i, s:s, s:s, s:o, s:I, s:o, s:o, s:o}", "kpipe", 1, "name", plan->name,
                      "application", plan->application, "leases", json_text(plan->leases),
                      "checkpoint_interval_ms", (json_int_t)plan->checkpoint_interval_ms,
-                     "resources", resources, "flows", flows);
+                     "coordination", json_group(plan->coordination.values), "resources", resources,
+                     "flows", flows);
     json_dumpf(root, out, JSON_INDENT(2));
     fputc('\n', out);
     json_decref(root);

@@ -18,7 +18,7 @@
 #include "core/base/budget.h"
 #include "core/base/error.h"
 #include "core/config/catalog.h"
-#include "core/run/inbox.h"
+#include "core/net/inbox.h"
 #include "core/run/until.h"
 #include "core/run/worker.h"
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/run/inbox.h"
+#include "core/net/inbox.h"
 #include "core/run/timers.h"
 
 struct error;

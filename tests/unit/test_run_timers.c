@@ -2,7 +2,7 @@
 #include <pthread.h>
 
 #include "core/base/clock.h"
-#include "core/run/inbox.h"
+#include "core/net/inbox.h"
 #include "core/run/timers.h"
 #include "tests/kptest.h"
 

@@ -6,8 +6,8 @@
  *
  * Owned by: a worker or main.   Threads: inbox_post() any, the rest the owner's.
  */
-#ifndef KPIPE_RUN_INBOX_H
-#define KPIPE_RUN_INBOX_H
+#ifndef KPIPE_NET_INBOX_H
+#define KPIPE_NET_INBOX_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* inbox.c - see inbox.h: a list under a mutex, taken whole. */
-#include "core/run/inbox.h"
+#include "core/net/inbox.h"
 
 #include <stddef.h>
 
