@@ -1,9 +1,9 @@
 /* suggest.c - see suggest.h: the edit distance of Damerau and Levenshtein, three rows at a time. */
 #include "core/base/suggest.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #define NAME_MAX_LEN 64
 
@@ -39,6 +39,27 @@ size_t suggest_distance(const char *a, const char *b)
     return last[b_len];
 }
 
+/* Only letters and digits, small: "trim-horizon", "TRIM_HORIZON" and "trimHorizon" are one word. */
+static void squash(const char *name, char out[NAME_MAX_LEN + 2])
+{
+    size_t len = 0;
+
+    for (; *name && len <= NAME_MAX_LEN; name++)
+        if (isalnum((unsigned char)*name))
+            out[len++] = (char)tolower((unsigned char)*name);
+    out[len] = '\0';
+}
+
+static size_t distance_of(const char *a, const char *b)
+{
+    char a_word[NAME_MAX_LEN + 2], b_word[NAME_MAX_LEN + 2];
+    size_t spelt = suggest_distance(a, b);
+
+    squash(a, a_word);
+    squash(b, b_word);
+    return *a_word && *b_word ? least(spelt, suggest_distance(a_word, b_word)) : spelt;
+}
+
 struct suggest suggest_for(const char *name)
 {
     return (struct suggest){.name = name, .distance = SIZE_MAX};
@@ -46,8 +67,7 @@ struct suggest suggest_for(const char *name)
 
 void suggest_try(struct suggest *suggest, const char *candidate)
 {
-    size_t distance =
-        strcasecmp(suggest->name, candidate) == 0 ? 0 : suggest_distance(suggest->name, candidate);
+    size_t distance = distance_of(suggest->name, candidate);
 
     if (distance >= suggest->distance)
         return;

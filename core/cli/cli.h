@@ -31,6 +31,7 @@ int cmd_plugin(int argc, char **argv);
 int cmd_new(int argc, char **argv);
 int cmd_local(int argc, char **argv);
 int cmd_provision(int argc, char **argv);
+int cmd_leases(int argc, char **argv);
 
 struct option;
 
@@ -54,6 +55,9 @@ bool cli_plan_set(struct cli_plan *loaded, const char *assignment);
 /* Loads the plugins and the file; false after every problem was printed to standard error. */
 bool cli_plan_load(struct cli_plan *loaded, const char *file, bool local);
 void cli_plan_fini(struct cli_plan *loaded);
+/* Streams that are waited for are not made: those that only sources with the option `wait` use.
+ * `all`: every source that has the option gets it (--wait). */
+void cli_plan_await(struct plan *plan, bool all);
 
 /* A command that only looks at a pipeline file: check, show and graph. */
 struct cli_look {

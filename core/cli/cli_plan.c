@@ -55,6 +55,70 @@ void cli_plan_fini(struct cli_plan *loaded)
     *loaded = (struct cli_plan){0};
 }
 
+/* ---- streams that are waited for */
+
+/* The option of that name and type, not one of a group; NULL: there is none. */
+static const kp_option *option_of(const struct plan_node *node, const char *name, kp_type type)
+{
+    for (const kp_option *row = node->element->options; row && row->name; row++)
+        if (row->type == type && !strcmp(row->name, name))
+            return row;
+    return NULL;
+}
+
+static bool uses(const struct plan_node *node, const kp_resource *resource)
+{
+    for (const kp_option *row = node->element->options; row && row->name; row++) {
+        const kp_resource *const *used =
+            (const kp_resource *const *)((const char *)node->config + row->offset);
+
+        if (row->type == KP_T_RESOURCE && *used && !strcmp((*used)->kind, resource->kind) &&
+            !strcmp((*used)->name, resource->name))
+            return true;
+    }
+    return false;
+}
+
+static bool waits(const struct plan_node *source, bool all)
+{
+    const kp_option *row = option_of(source, "wait", KP_T_BOOL);
+    bool *is_set = row ? (bool *)((char *)source->config + row->offset) : NULL;
+
+    if (is_set && all)
+        *is_set = true;
+    return is_set && *is_set;
+}
+
+static bool is_awaited(const struct plan *plan, const kp_resource *resource, bool all)
+{
+    bool awaited = false;
+
+    for (size_t f = 0; f < plan->n_flows; f++) {
+        const struct plan_flow *flow = &plan->flows[f];
+
+        if (flow->on_failure && uses(flow->on_failure, resource))
+            return false;
+        for (size_t i = 0; i < flow->n_nodes; i++) {
+            if (!uses(&flow->nodes[i], resource))
+                continue;
+            if (i || !waits(&flow->nodes[i], all))
+                return false;
+            awaited = true;
+        }
+    }
+    return awaited;
+}
+
+void cli_plan_await(struct plan *plan, bool all)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n_resources; i++)
+        if (!is_awaited(plan, plan->resources[i], all))
+            plan->resources[n++] = plan->resources[i];
+    plan->n_resources = n;
+}
+
 int cli_look(int argc, char **argv, const struct cli_look *command)
 {
     struct cli_plan loaded = {0};

@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/units.h"
 #include "core/cli/cli.h"
+#include "core/obs/metrics.h"
 #include "core/obs/progress.h"
 #include "core/obs/summary.h"
 #include "core/run/host.h"
@@ -20,6 +21,8 @@ static const char usage[] =
     "  --set NAME=VALUE   gives a parameter of the file a value; may be repeated\n"
     "  --until WHEN       ends by itself: end, idle:30s, records:1000 or time:5m\n"
     "  --aws              uses the real AWS: environment, profile, container or instance role\n"
+    "  --wait             waits for streams that are not there and only read, instead of making\n"
+    "                     them: option `wait` of all sources\n"
     "  --local DIR        data directory of the local AWS (default .kpipe/local)\n"
     "  --listen ADDRESS   of the local AWS (default 127.0.0.1:0, any free port)\n"
     "  --no-limits        the local AWS throttles nothing\n"
@@ -27,7 +30,8 @@ static const char usage[] =
     "  --memory SIZE      most memory for records, e.g. 512MiB (default 256MiB)\n"
     "  --drain TIME       how long stopping may take (default 30s)\n"
     "  --checkpoint TIME  how often positions are stored, instead of the file's interval\n"
-    "  --summary FILE     writes the counts of all stages as JSON at the end\n"
+    "  --summary FILE     writes the counts of all stages and lanes as JSON at the end\n"
+    "  --metrics ADDRESS  serves /metrics for Prometheus, /live and /ready; a port, or an address\n"
     "  --log LEVEL        error, warn, info or debug (default info)\n"
     "  --log-json         log lines as JSON\n"
     "  --quiet            no progress\n"
@@ -39,8 +43,8 @@ static const char usage[] =
 struct run {
     struct cli_plan loaded;
     struct host_options options;
-    const char *local_dir, *summary;
-    bool aws, quiet, log_json;
+    const char *local_dir, *summary, *metrics;
+    bool aws, wait, quiet, log_json;
     enum log_level level;
 };
 
@@ -48,6 +52,7 @@ enum {
     OPT_SET = 256,
     OPT_UNTIL,
     OPT_AWS,
+    OPT_WAIT,
     OPT_LOCAL,
     OPT_LISTEN,
     OPT_NO_LIMITS,
@@ -56,6 +61,7 @@ enum {
     OPT_DRAIN,
     OPT_CHECKPOINT,
     OPT_SUMMARY,
+    OPT_METRICS,
     OPT_LOG,
     OPT_LOG_JSON,
     OPT_QUIET
@@ -65,6 +71,7 @@ static const struct option long_options[] = {
     {"set", required_argument, NULL, OPT_SET},
     {"until", required_argument, NULL, OPT_UNTIL},
     {"aws", no_argument, NULL, OPT_AWS},
+    {"wait", no_argument, NULL, OPT_WAIT},
     {"local", required_argument, NULL, OPT_LOCAL},
     {"listen", required_argument, NULL, OPT_LISTEN},
     {"no-limits", no_argument, NULL, OPT_NO_LIMITS},
@@ -73,6 +80,7 @@ static const struct option long_options[] = {
     {"drain", required_argument, NULL, OPT_DRAIN},
     {"checkpoint", required_argument, NULL, OPT_CHECKPOINT},
     {"summary", required_argument, NULL, OPT_SUMMARY},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"log", required_argument, NULL, OPT_LOG},
     {"log-json", no_argument, NULL, OPT_LOG_JSON},
     {"quiet", no_argument, NULL, OPT_QUIET},
@@ -95,6 +103,13 @@ static bool set_workers(struct run *run, const char *value)
         return bad_value("--workers", "a number from 1 to 256", value);
     run->options.n_workers = (uint32_t)n;
     return true;
+}
+
+static bool set_metrics(struct run *run, const char *value)
+{
+    run->metrics = value;
+    return metrics_is_address(value) ||
+           bad_value("--metrics", "a port or an address, such as 9464 or 127.0.0.1:9464", value);
 }
 
 static bool set_quantity(struct run *run, int option, const char *value)
@@ -133,10 +148,12 @@ static bool set_option(struct run *run, int option, const char *value)
     switch (option) {
     case OPT_SET: return cli_plan_set(&run->loaded, value);
     case OPT_AWS: run->aws = true; return true;
+    case OPT_WAIT: run->wait = true; return true;
     case OPT_LOCAL: run->local_dir = value; return true;
     case OPT_LISTEN: run->options.local_listen = value; return cli_check_address(value);
     case OPT_NO_LIMITS: run->options.no_limits = true; return true;
     case OPT_SUMMARY: run->summary = value; return true;
+    case OPT_METRICS: return set_metrics(run, value);
     case OPT_LOG_JSON: run->log_json = true; return true;
     case OPT_QUIET: run->quiet = true; return true;
     case '?': return false;
@@ -165,20 +182,43 @@ static int exit_code_of(struct host *host, enum host_end end)
     return EXIT_DELIVERED;
 }
 
+/* What looks at a run while it goes on. */
+struct watch {
+    struct progress progress;
+    const char *address;     /* of metrics; NULL: none */
+    struct metrics *metrics; /* [owned] */
+};
+
+static bool begun(struct host *host, void *arg, struct error *err)
+{
+    struct watch *watch = arg;
+
+    if (watch->address)
+        watch->metrics = metrics_open(host, watch->address, err);
+    return watch->metrics || !watch->address;
+}
+
+static void show(struct host *host, void *arg)
+{
+    progress_show(host, &((struct watch *)arg)->progress);
+}
+
 static int run_plan(struct run *run)
 {
     struct error err = ERROR_INIT;
-    struct progress progress;
+    struct watch watch = {.address = run->metrics};
     struct host host;
     enum host_end end;
     int code;
 
-    progress_init(&progress, run->quiet);
-    run->options.progress = progress_show;
-    run->options.arg = &progress;
+    progress_init(&watch.progress, run->quiet);
+    run->options.begun = begun;
+    run->options.progress = show;
+    run->options.arg = &watch;
     end = host_run(&host, &run->options);
     code = exit_code_of(&host, end);
-    progress_fini(&progress);
+    progress_fini(&watch.progress);
+    metrics_close(watch.metrics);
     if (host_failure(&host))
         fprintf(stderr, "kpipe: %s\n", host_failure(&host));
     if (end == HOST_KILLED)
@@ -199,6 +239,7 @@ static int run_file(struct run *run, const char *file)
 {
     if (!cli_plan_load(&run->loaded, file, !run->aws))
         return EXIT_CONFIG;
+    cli_plan_await(run->loaded.plan, run->wait);
     run->options.plan = run->loaded.plan;
     run->options.catalog = run->loaded.catalog;
     run->options.local_dir = run->aws ? NULL : run->local_dir;

@@ -27,6 +27,7 @@ static const struct command commands[] = {
     {"new", cmd_new, "makes the source of a new plugin"},
     {"local", cmd_local, "runs the embedded AWS alone"},
     {"provision", cmd_provision, "prints or makes the resources of a pipeline"},
+    {"leases", cmd_leases, "says who reads which shard, and how far; forgets it on demand"},
     {"help", cmd_help, "prints this"},
     {"version", cmd_version, "prints the version"},
     {0},

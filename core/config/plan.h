@@ -94,6 +94,11 @@ struct plan_options {
 struct plan *plan_load(const char *file, const struct plan_options *options, FILE *problems);
 void plan_free(struct plan *plan); /* NULL is fine */
 
+/* The lease table of a flow: the application's name for the first flow that reads a stream (so it
+ * is the table of a KCL application of that name), APPLICATION-FLOW for every other. [owned by
+ * caller] NULL: the flow answers requests and keeps no position. */
+char *plan_lease_table(const struct plan *plan, size_t flow);
+
 /* The normalised plan as Lua (or JSON): defaults filled in, secrets hidden. */
 void plan_show(const struct plan *plan, bool json, FILE *out);
 

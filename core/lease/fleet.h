@@ -54,9 +54,12 @@ struct lease_row {
     struct lease_row *next; /* in the fleet; rows are only ever added in front */
     struct lease_row *same; /* next of its hash chain */
     struct fleet *fleet;
-    char *name;     /* [owned] leaseKey */
-    void *host;     /* the host's: which lane of which worker it was granted to */
-    uint32_t where; /* the host's */
+    char *name; /* [owned] leaseKey */
+    /* The host's: the worker and the lane that it was granted to, and that it is not told back yet.
+     */
+    void *host;
+    uint32_t where;
+    bool is_out;
 
     pthread_mutex_t lock;
     /* guarded by lock */
@@ -67,11 +70,17 @@ struct lease_row {
     uint64_t pending_sub;
     void (*prepared)(void *arg, bool ok); /* [lease thread] */
     void *prepared_arg;
-    _Atomic uint64_t bytes;   /* of the records read: KCL 3's throughputKBps */
-    _Atomic bool may_deliver; /* false once it is lost: what waits in memory is another's to read */
+    _Atomic uint64_t bytes; /* of the records read: KCL 3's throughputKBps */
+    /* Until when (monotonic, ms) the lease is ours for sure: later nothing of the row is delivered.
+     */
+    _Atomic int64_t valid_until;
+    _Atomic bool is_given_up; /* the host has let records go because of that */
 
     struct row_state *state; /* [owned by fleet] */
 };
+
+/* Ids of kpipe's workers begin so: they understand hand-overs whatever KCL the fleet is of. */
+#define FLEET_ID_PREFIX "kpipe:"
 
 struct fleet_ops {
     /* The lease is ours: read it from row->text (a word or a sequence number), row->sub. */
@@ -94,17 +103,22 @@ void fleet_free(struct fleet *fleet); /* NULL is fine */
 int64_t fleet_run(struct fleet *fleet);
 
 bool fleet_has_scanned(const struct fleet *fleet); /* the rows of the table are known */
+/* Is somebody else at work on this table? FLEET_UNKNOWN: rows have owners, and it takes the
+ * fail-over time to see whether they still renew them. */
+enum fleet_others { FLEET_ALONE, FLEET_UNKNOWN, FLEET_OTHERS };
+enum fleet_others fleet_others(struct fleet *fleet);
 /* [consumes listing] What the source says there is now. */
 void fleet_list(struct fleet *fleet, struct listing *listing);
 /* A granted row has no open records any more; its watermark stands where it belongs. */
 void fleet_drained(struct fleet *fleet, struct lease_row *row);
-/* Positions are to be written now. */
-void fleet_hurry(struct fleet *fleet);
 
 /* The run ends: no more grants; every lease is released with its last checkpoint, those still
  * granted as they stand. Done when fleet_is_released(). */
 void fleet_release(struct fleet *fleet);
 bool fleet_is_released(const struct fleet *fleet);
+
+/* Rows may be granted from now on. */
+void fleet_begin(struct fleet *fleet);
 
 /* Nothing offered waits to be ours: all lanes that we could have are granted or have ended. [any]
  */
@@ -119,6 +133,11 @@ struct lease_row *fleet_own(struct fleet *fleet, const char *name);
 /* ---- of a row [any] */
 void lease_row_move(struct lease_row *row, const char *text, size_t len, uint64_t sub);
 bool lease_row_is_dirty(struct lease_row *row);
+/* Keeps what is known of a lane that was opened without being offered, beside its position. The
+ * first time counts. */
+void lease_row_about(struct lease_row *row, const kp_lane_about *about);
+/* Where it comes from. [lease thread, in grant(); borrowed until it returns] */
+void lease_row_get_about(const struct lease_row *row, kp_lane_about *ret);
 /* Copies where it stands. */
 void lease_row_position(struct lease_row *row, char text[KP_POSITION_MAX + 1], uint64_t *ret_sub);
 /* Asks for `text` to be written as pendingCheckpoint; fn hears it on the lease thread. One at a

@@ -27,8 +27,8 @@ enum lease_op {
                          checkpointOwner := was.owner;   the counter stays */
     LEASE_CHECKPOINT, /* counter = c -> counter c+1, checkpoint, sub := to's, switches 0, pending :=
                          to.pending or removed; children, parents and hash keys of `to` when not
-                         NULL; throughput when >= 0; with gives_up: no owner and no checkpointOwner;
-                         with hands_over: owner := to.owner, no checkpointOwner */
+                         NULL; throughput when >= 0; with gives_up: no owner and no checkpointOwner
+                       */
     LEASE_EVICT,      /* row exists, owner and checkpointOwner as was -> counter + 1 (ADD); no
                          checkpointOwner;      no owner, unless there was a checkpointOwner */
     LEASE_PREPARE,    /* counter = c -> counter c+1, pending, pending_sub := to's */
@@ -72,7 +72,7 @@ struct lease_call {
     enum lease_op op;
     struct lease was; /* [borrowed texts] as last known; key always */
     struct lease to;  /* [borrowed texts] */
-    bool checks_hand_off, gives_up, hands_over;
+    bool checks_hand_off, gives_up;
     enum lease_layout layout; /* of SCAN: what to look for beside leases (KCL2: what the lease table
                                  happens to have); of the last five: where it is */
     struct lease_worker worker;
@@ -88,6 +88,7 @@ struct lease_scan {
     size_t n_workers;
     struct lease_lock lock; /* owner NULL: no such item */
     char *client_version;   /* [owned] cv of Migration3.0, NULL: no such item */
+    char *table_migration;  /* [owned] tm of TableMigration3.5, NULL: no such item */
     bool has_kcl3_items;    /* in the lease table itself: the single-table layout */
     bool has_kcl3_tables;   /* the tables of 3.0-3.4 were found (looked for with any layout) */
     size_t n_strange;       /* items that are no leases and nothing we know */

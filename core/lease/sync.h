@@ -24,7 +24,7 @@ struct listed_lane {
 /* What a source said there is. Sources that are not Kinesis may leave out all but keys. */
 struct listing {
     struct listed_lane *lanes; /* [owned] */
-    size_t n;
+    size_t n, cap;
     char *begin;   /* [owned] word for lanes without a checkpoint: LEASE_TRIM_HORIZON, ... */
     bool is_fixed; /* these lanes and no others, without asking anybody (`shards = {...}`) */
 };

@@ -33,6 +33,22 @@ static const char *grouped(uint64_t n, char out[32])
     return out;
 }
 
+/* How far a lane is behind: "350 ms", "12.0 s", "3.5 min", "2.0 h"; "" when it is not known. */
+static const char *short_time(int64_t ms, char out[32])
+{
+    if (ms < 0)
+        *out = '\0';
+    else if (ms < 1000)
+        snprintf(out, 32, "%lld ms", (long long)ms);
+    else if (ms < 60000)
+        snprintf(out, 32, "%.1f s", (double)ms / 1e3);
+    else if (ms < 3600000)
+        snprintf(out, 32, "%.1f min", (double)ms / 6e4);
+    else
+        snprintf(out, 32, "%.1f h", (double)ms / 3.6e6);
+    return out;
+}
+
 static void clear(struct progress *progress)
 {
     if (progress->rows)
@@ -86,17 +102,21 @@ void progress_fini(struct progress *progress)
 static void draw_flow(struct host *host, struct progress *progress, size_t flow, double seconds)
 {
     struct stage_stats stats;
-    char read[32], rate[32], delivered[32], filtered[32], dead[32], open[32];
+    struct lane_lag lag;
+    char read[32], rate[32], delivered[32], filtered[32], dead[32], open[32], lanes[32], behind[32];
     double per_second = 0;
 
     host_stage_stats(host, flow, 0, &stats);
     if (seconds > 0)
         per_second = (double)(stats.read - progress->read[flow]) / seconds;
     progress->read[flow] = stats.read;
-    fprintf(stderr, "%-14.14s %12s %10s %12s %12s %8s %10s\n", host->options.plan->flows[flow].name,
-            grouped(stats.read, read), grouped((uint64_t)per_second, rate),
-            grouped(stats.delivered, delivered), grouped(stats.filtered, filtered),
-            grouped(stats.dead_lettered, dead), grouped(host_open_records(host, flow), open));
+    host_lane_lag(host, flow, &lag);
+    fprintf(stderr, "%-14.14s %12s %10s %12s %12s %8s %10s %6s %9s\n",
+            host->options.plan->flows[flow].name, grouped(stats.read, read),
+            grouped((uint64_t)per_second, rate), grouped(stats.delivered, delivered),
+            grouped(stats.filtered, filtered), grouped(stats.dead_lettered, dead),
+            grouped(host_open_records(host, flow), open),
+            lag.n_lanes ? grouped(lag.n_lanes, lanes) : "", short_time(lag.behind_ms, behind));
     progress->rows++;
 }
 
@@ -107,8 +127,8 @@ static void draw(struct host *host, struct progress *progress)
 
     pthread_mutex_lock(&screen);
     clear(progress);
-    fprintf(stderr, "%-14s %12s %10s %12s %12s %8s %10s\n", "flow", "read", "per s", "delivered",
-            "filtered", "dead", "in flight");
+    fprintf(stderr, "%-14s %12s %10s %12s %12s %8s %10s %6s %9s\n", "flow", "read", "per s",
+            "delivered", "filtered", "dead", "in flight", "lanes", "behind");
     progress->rows = 1;
     for (size_t i = 0; i < host->options.plan->n_flows; i++)
         draw_flow(host, progress, i, seconds);
@@ -120,14 +140,23 @@ static void say(struct host *host)
 {
     for (size_t i = 0; i < host->options.plan->n_flows; i++) {
         struct stage_stats stats;
+        struct lane_lag lag;
+        char lanes[80] = "";
 
         host_stage_stats(host, i, 0, &stats);
+        host_lane_lag(host, i, &lag);
+        if (lag.n_lanes && lag.behind_ms >= 0)
+            snprintf(lanes, sizeof lanes, " lanes=%u behind_ms=%lld", (unsigned)lag.n_lanes,
+                     (long long)lag.behind_ms);
+        else if (lag.n_lanes)
+            snprintf(lanes, sizeof lanes, " lanes=%u", (unsigned)lag.n_lanes);
         log_info("run.progress",
-                 "flow=%s read=%llu delivered=%llu filtered=%llu dead_lettered=%llu in_flight=%llu",
+                 "flow=%s read=%llu delivered=%llu filtered=%llu dead_lettered=%llu "
+                 "in_flight=%llu%s",
                  host->options.plan->flows[i].name, (unsigned long long)stats.read,
                  (unsigned long long)stats.delivered, (unsigned long long)stats.filtered,
                  (unsigned long long)stats.dead_lettered,
-                 (unsigned long long)host_open_records(host, i));
+                 (unsigned long long)host_open_records(host, i), lanes);
     }
 }
 

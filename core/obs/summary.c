@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@
 #include "core/config/plan.h"
 #include "core/plugin/describe.h"
 #include "core/run/host.h"
-#include "core/run/node.h"
+
+enum { SUMMARY_LANES = 1000 };
 
 static void set(json_t *object, const char *name, uint64_t n)
 {
@@ -35,8 +37,8 @@ static void set_counts(json_t *object, const struct stage_stats *stats)
 /* What the plugin counts beside records: errors, throttles, calls. */
 static void set_counters(json_t *stage, struct host *host, size_t flow, size_t node)
 {
-    struct stage_counter counters[NODE_COUNTERS];
-    size_t n = host_stage_counters(host, flow, node, counters, NODE_COUNTERS);
+    struct stage_counter counters[STAGE_COUNTERS];
+    size_t n = host_stage_counters(host, flow, node, counters, STAGE_COUNTERS);
     json_t *object;
 
     if (!n)
@@ -46,6 +48,63 @@ static void set_counters(json_t *stage, struct host *host, size_t flow, size_t n
         set(object, counters[i].name, counters[i].value);
     json_object_set_new(stage, "counters", object);
 }
+
+/* ---- lanes */
+
+static int64_t behind_of(const struct lane_stats *lane)
+{
+    for (uint32_t i = 0; i < lane->n; i++)
+        if (!strcmp(lane->stats[i].name, "millis_behind_latest"))
+            return lane->stats[i].value;
+    return -1;
+}
+
+static int by_lag(const void *a, const void *b)
+{
+    int64_t x = behind_of(a), y = behind_of(b);
+
+    return (x < y) - (x > y);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct lane_stats *)a)->lane, ((const struct lane_stats *)b)->lane);
+}
+
+static json_t *lane_object(const struct lane_stats *lane)
+{
+    json_t *object = json_object();
+
+    for (uint32_t i = 0; i < lane->n; i++)
+        json_object_set_new(object, lane->stats[i].name, json_integer(lane->stats[i].value));
+    return object;
+}
+
+/* Of very many lanes those that are furthest behind are shown; the counters of all are in those of
+ * the source. A name that is no UTF-8 cannot be in JSON and is left out. */
+static void set_lanes(json_t *flow, struct host *host, size_t index)
+{
+    size_t n, shown;
+    struct lane_stats *lanes = host_lane_stats(host, index, true, &n);
+    json_t *object;
+
+    if (!n)
+        return;
+    shown = n < SUMMARY_LANES ? n : SUMMARY_LANES;
+    if (shown < n) {
+        qsort(lanes, n, sizeof *lanes, by_lag);
+        qsort(lanes, shown, sizeof *lanes, by_name);
+    }
+    object = json_object();
+    for (size_t i = 0; i < shown; i++)
+        json_object_set_new(object, lanes[i].lane, lane_object(&lanes[i]));
+    json_object_set_new(flow, "lanes", object);
+    if (shown < n)
+        set(flow, "lanes_left_out", n - shown);
+    host_lane_stats_free(lanes, n);
+}
+
+/* ---- flows */
 
 static json_t *stage_object(struct host *host, size_t flow, size_t node, struct stage_stats *stats)
 {
@@ -80,6 +139,7 @@ static json_t *flow_object(struct host *host, size_t flow, struct stage_stats *r
     total.unsettled += host_open_records(host, flow);
     set_counts(object, &total);
     json_object_set_new(object, "stages", stages);
+    set_lanes(object, host, flow);
     ret_total->read += total.read;
     ret_total->delivered += total.delivered;
     ret_total->filtered += total.filtered;

@@ -2,7 +2,12 @@
  *
  *   {"pipeline":"pattern4","exit_code":3,"seconds":61.2,"cpu_seconds":9.1,"peak_rss_bytes":...,
  *    "read":..,"delivered":..,"filtered":..,"dead_lettered":..,"retried":..,"unsettled":..,
- *    "flows":{"enrich":{... the same six ..., "stages":[{"stage":"kinesis","kind":"source",..}]}}}
+ *    "flows":{"enrich":{... the same six ..., "stages":[{"stage":"kinesis","kind":"source",..}],
+ *      "lanes":{"shardId-000000000000":{"records":..,"millis_behind_latest":0,..},..}}}}
+ *
+ * "lanes" has what a source counts of each lane, also of those that have ended; at most 1,000, then
+ * the ones furthest behind, and "lanes_left_out" says how many more there are. The counters of all
+ * lanes, added up, are in the "counters" of the source.
  *
  * Threads: main.
  */

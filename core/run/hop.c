@@ -38,6 +38,12 @@ static void give(struct hop *hop, struct batch *batch)
     kp_node *node = hop->node;
     kp_status status;
 
+    if (hop->lane->lease && lane_is_stale(hop->lane)) { /* another process may read them by now */
+        lane_is_over(hop->lane);
+        batch_free(&batch->pub);
+        lane_let_go(hop->lane);
+        return;
+    }
     if (!batch->order)
         batch->order = ++hop->n_given;
     batch->hop = hop;

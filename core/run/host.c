@@ -91,16 +91,9 @@ bool host_is_misconfigured(const struct host *host)
     return host->failure_kind == ERROR_CONFIG && !host->started_ms;
 }
 
-struct lease_row *host_lease_row(kp_node *node, const char *lane, kp_position *ret_start)
-{
-    struct host *host = node->worker->host;
-
-    return host->leases ? leases_row(host->leases, node->flow->index, lane, ret_start) : NULL;
-}
-
 const char *host_local_url(const struct host *host)
 {
-    return host->local ? service_url(host->local) : NULL;
+    return host->local ? service_url(host->local) : host->options.local_url;
 }
 
 double host_seconds(const struct host *host)
@@ -190,17 +183,9 @@ void host_flows_where(struct host *host, bool is_request,
 void host_look_after(struct host *host)
 {
     int64_t now = clock_mono_ms();
-    int64_t interval = host->options.checkpoint_ms ? host->options.checkpoint_ms
-                                                   : host->options.plan->checkpoint_interval_ms;
 
-    if (!host->options.local_dir && interval > 3000)
-        interval = 3000; /* leases must be renewed before others take them for lost */
-    if (now - host->published_ms >= interval) {
-        host->published_ms = now;
-        leases_publish(host->leases, false);
-    }
-    if (host->leases->failure)
-        host_set_failure(host, host->leases->failure);
+    if (leases_failure(host->leases))
+        host_set_failure(host, leases_failure(host->leases));
     if (host->options.progress && now - host->progress_ms >= 1000) {
         host->progress_ms = now;
         host->options.progress(host, host->options.arg);
@@ -242,11 +227,12 @@ static void run_flows(struct host *host)
 {
     const struct until_goal goal = goal_of(host);
 
-    host->started_ms = host->published_ms = host->progress_ms = clock_mono_ms();
+    host->started_ms = host->progress_ms = clock_mono_ms();
     until_init(&host->until, &goal);
     /* Doors first: other flows may knock. */
     host_flows_where(host, true, do_start);
     host_flows_where(host, false, do_start);
+    leases_begin(host->leases);
     while (!host->n_signals && !host->has_failed && !until_look(host, &host->until)) {
         host_turn(host);
         host_look_after(host);
@@ -301,8 +287,13 @@ void host_free(struct host *host)
 enum host_end host_run(struct host *host, const struct host_options *options)
 {
     enum host_end end = HOST_DONE;
+    struct error err = ERROR_INIT;
 
     begin(host, options);
+    if (options->begun && !options->begun(host, options->arg, &err)) {
+        host_fail(host, &err);
+        return HOST_FAILED;
+    }
     if (!host_prepare(host)) {
         if (host->workers && host->n_workers && host->workers[0].runs)
             host_close_flows(host);
@@ -350,4 +341,16 @@ enum host_end host_provision(struct host *host, const struct host_options *optio
         return HOST_FAILED;
     }
     return HOST_DONE;
+}
+
+bool host_connect(struct host *host, const struct host_options *options)
+{
+    struct error err = ERROR_INIT;
+
+    begin(host, options);
+    if (strcmp(options->plan->leases, "dynamodb") != 0)
+        return true;
+    if (options->local_dir && !options->local_url && !host_start_local(host, &err))
+        return host_fail(host, &err);
+    return host_make_clients(host, &err) || host_fail(host, &err);
 }

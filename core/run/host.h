@@ -26,7 +26,6 @@ struct aws_client;
 struct aws_config;
 struct http_client;
 struct leases;
-struct lease_row;
 struct plan;
 struct plugins;
 struct service;
@@ -39,6 +38,7 @@ struct host_options {
     uint32_t n_workers;            /* 0: one per core */
     int64_t memory_bytes;          /* of all record memory; 0: 256 MiB */
     const char *local_dir;         /* of the embedded AWS; NULL: the real one */
+    const char *local_url;         /* of one that another process runs; NULL */
     const char *local_listen;      /* NULL: a free port of 127.0.0.1 */
     const char *local_durability;  /* NULL: its default */
     const char *local_tls;         /* "true": TLS too; NULL: its default */
@@ -51,6 +51,9 @@ struct host_options {
     struct until_goal until; /* UNTIL_STOPPED: UNTIL_END when all sources are bounded */
     /* Called once a second while flows run, and once more at the end. */
     void (*progress)(struct host *host, void *arg);
+    /* Called when main's loop is there and nothing else yet; false with err: the run fails. NULL is
+     * fine. What it puts on the loop is closed before host_free(). */
+    bool (*begun)(struct host *host, void *arg, struct error *err);
     void *arg;
 };
 
@@ -85,7 +88,7 @@ struct host {
     enum error_kind failure_kind;
     _Atomic bool has_failed;
     _Atomic bool is_closing; /* nodes are being closed: what they still have stays unsettled */
-    int64_t started_ms, ended_ms, published_ms, progress_ms; /* monotonic */
+    int64_t started_ms, ended_ms, progress_ms; /* monotonic */
 };
 
 /* Runs the pipeline to its end. */
@@ -106,13 +109,39 @@ struct stage_stats {
 /* Sums over all workers. node == the flow's n_nodes: on_failure. */
 void host_stage_stats(const struct host *host, size_t flow, size_t node, struct stage_stats *ret);
 /* What a stage's plugin counted with kp->count(), summed over all workers, in the order in which
- * the counters first came up. Returns how many there are; at most `cap` are written. */
+ * the counters first came up. Returns how many there are; at most `cap` are written, and there are
+ * no more than STAGE_COUNTERS on one worker. */
 struct stage_counter {
     const char *name; /* [static] the plugin's */
     uint64_t value;
 };
 size_t host_stage_counters(const struct host *host, size_t flow, size_t node,
                            struct stage_counter *ret, size_t cap);
+/* What the plugin of a source says of its lanes; the counters are in host_stage_counters() as well.
+ * One entry for each name of a lane, sorted by name. Of several lanes of one name (it went to
+ * another process and came back) the newest counts; with `has_ended`, lanes that have ended are
+ * there too (the last LANE_ROWS_KEPT of a worker), and counters of one name are added up. */
+enum { STAGE_COUNTERS = 36, LANE_STATS = 12 };
+struct lane_stats {
+    char *lane;      /* [owned] */
+    uint64_t number; /* a newer lane has a greater one */
+    uint32_t n;
+    struct lane_stat {
+        const char *name; /* [static] the plugin's */
+        int64_t value;
+        bool is_gauge;
+    } stats[LANE_STATS];
+};
+struct lane_stats *host_lane_stats(const struct host *host, size_t flow, bool has_ended,
+                                   size_t *ret_n);
+void host_lane_stats_free(struct lane_stats *lanes, size_t n);
+/* The lanes of a flow that are read now: how many, and how far behind its end the worst of them is
+ * (its gauge millis_behind_latest); -1: none says. */
+struct lane_lag {
+    uint32_t n_lanes;
+    int64_t behind_ms;
+};
+void host_lane_lag(const struct host *host, size_t flow, struct lane_lag *ret);
 /* Records of a flow that were read and have not ended. */
 uint64_t host_open_records(const struct host *host, size_t flow);
 double host_seconds(const struct host *host);        /* since the flows started */
@@ -131,6 +160,10 @@ enum host_end host_run_service(struct host *host, const struct host_options *opt
 enum host_end host_provision(struct host *host, const struct host_options *options,
                              const char *action);
 
+/* For commands that only look at leases: main's loop, and for leases in DynamoDB main's client; the
+ * embedded AWS is started unless local_url or the real one is meant. False: host_failure(). */
+bool host_connect(struct host *host, const struct host_options *options);
+
 /* ---- for core/run */
 
 struct flow *host_flow(struct host *host, uint32_t flow, uint32_t worker); /* [any] */
@@ -141,8 +174,6 @@ void host_failed(struct host *host, const kp_node *node); /* [any] */
 bool host_is_over(const struct host *host);               /* it has failed or closes [any] */
 /* Runs main's loop once; comes back at the latest after a tick. */
 void host_turn(struct host *host);
-/* The lease row of a source's lane, NULL when it keeps none. [worker] */
-struct lease_row *host_lease_row(kp_node *node, const char *lane, kp_position *ret_start);
 /* Something happened that main may wait for. [any] */
 void host_nudge(struct host *host);
 

@@ -6,7 +6,7 @@
 #include "core/run/host_internal.h"
 #include "core/run/leases.h"
 
-enum { DEFAULT_DRAIN_MS = 30000 };
+enum { DEFAULT_DRAIN_MS = 30000, RELEASE_MS = 10000 };
 
 static void do_stop(struct worker *worker, void *arg)
 {
@@ -85,25 +85,21 @@ enum host_end host_drain(struct host *host)
 
 void host_write_checkpoints(struct host *host)
 {
-    int64_t deadline = clock_mono_ms() + 10000;
-    struct leases *leases = host->leases;
+    int64_t deadline = clock_mono_ms() + RELEASE_MS;
 
-    if (!leases)
+    if (!host->leases)
         return;
-    leases_publish(leases, true);
-    /* After a failure nothing is sent any more, but what is under way is waited for. */
-    while (leases->failure ? leases->store->is_busy(leases) : !leases_is_clean(leases)) {
+    leases_release(host->leases);
+    while (!leases_are_released(host->leases) && !leases_failure(host->leases)) {
         if (clock_mono_ms() >= deadline || host->n_signals > 1) {
             log_warn("leases.left", "text=\"the last checkpoints were not written; some records "
                                     "will be read again\"");
             break;
         }
         host_turn(host);
-        if (!leases->failure)
-            leases_publish(leases, true);
     }
-    if (leases->failure)
-        host_set_failure(host, leases->failure);
+    if (leases_failure(host->leases))
+        host_set_failure(host, leases_failure(host->leases));
 }
 
 /* Something is on the pool, or a source has not heard yet how a batch ended. */

@@ -165,9 +165,8 @@ bool host_prepare(struct host *host)
     if (!make_workers(host, &err))
         return host_fail(host, &err);
     make_flows(host);
-    host->leases =
-        leases_new(plan, host->aws, &host->loop, !host->options.local_dir, &host->n_signals);
-    if (!leases_load(host->leases, &err) || !open_flows(host, &err))
+    host->leases = leases_new(host, &err);
+    if (!host->leases || !leases_load(host->leases, &err) || !open_flows(host, &err))
         return host_fail(host, &err);
     return true;
 }

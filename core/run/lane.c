@@ -11,9 +11,11 @@
 #include "core/base/budget.h"
 #include "core/base/error.h"
 #include "core/base/mem.h"
+#include "core/lease/fleet.h"
 #include "core/run/flow.h"
 #include "core/run/host.h"
 #include "core/run/hop.h"
+#include "core/run/lane_metrics.h"
 #include "core/run/leases.h"
 #include "core/run/node.h"
 
@@ -63,9 +65,12 @@ static void lane_free(struct kp_lane *lane)
 {
     kp_node *node = lane->node;
 
+    lane_metrics_end(lane);
     *(lane->previous ? &lane->previous->next : &node->lanes) = lane->next;
     if (lane->next)
         lane->next->previous = lane->previous;
+    if (lane->row && lane->row->host == lane)
+        leases_drained(node, lane->row);
     lane_fini(lane);
     free(lane);
 }
@@ -81,7 +86,7 @@ static void move_watermark(struct kp_lane *lane)
             lane->is_stuck = true;
             break;
         }
-        if (lane->row && entry->end_len)
+        if (lane->row && entry->end_len && !lane->is_lost)
             lease_row_move(lane->row, entry->end, entry->end_len, entry->end_sub);
         lane->first = entry->next;
         if (!lane->first)
@@ -212,7 +217,7 @@ static void check_unsettled(struct entry *entry)
 {
     kp_node *source = entry->lane->node;
 
-    if (source->is_closing || source->element->flags & KP_REQUEST ||
+    if (source->is_closing || source->element->flags & KP_REQUEST || lane_is_stale(entry->lane) ||
         host_is_over(source->worker->host))
         return;
     node_fail(source,
@@ -292,6 +297,8 @@ void lane_submit(kp_lane *lane, kp_batch *b, const kp_position *end, void *token
     lane->bytes += entry->bytes;
     count_add(&node->counts.read, b->count);
     count_add(&node->counts.read_bytes, entry->bytes);
+    if (lane->row)
+        lane->row->bytes += entry->bytes; /* one writer at a time: the lane's worker */
     count_add(&node->flow->activity, 1);
     if (!b->count) { /* only a position: nothing to settle */
         entry_ended(entry);
@@ -331,6 +338,7 @@ void lane_fini(struct kp_lane *lane)
     }
     free(lane->hops);
     free(lane->start);
+    free(lane->pending);
     free(lane->name);
     lane->hops = NULL;
     lane->name = NULL;
@@ -349,15 +357,20 @@ kp_lane *lane_open(kp_node *node, const char *name, void *state, kp_position *re
     node->lanes = lane;
     *ret_start = (kp_position){{"", 0}, 0};
     if (!(node->element->flags & KP_REQUEST))
-        lane->row = host_lease_row(node, name, ret_start);
-    if (ret_start->text.len) /* the row's own text moves on */
-        ret_start->text.ptr = lane->start = mem_dupn(ret_start->text.ptr, ret_start->text.len);
+        lane->lease = lane->row = leases_row(node, name);
+    if (!lane->row)
+        return lane;
+    if (lane->row == node->granting)
+        lane->row->host = lane;
+    lane->start = mem_new(KP_POSITION_MAX + 1);
+    lease_row_position(lane->row, lane->start, &ret_start->sub);
+    ret_start->text = (kp_slice){lane->start, strlen(lane->start)};
     return lane;
 }
 
 void lane_about(kp_lane *lane, const kp_lane_about *about)
 {
-    if (lane->row)
+    if (lane->row && lane->row->host != lane) /* of a granted one all is known */
         lease_row_about(lane->row, about);
 }
 
@@ -395,6 +408,17 @@ void lane_let_go(struct kp_lane *lane)
 {
     lane->users--;
     check_lane(lane);
+}
+
+bool lane_is_stale(const struct kp_lane *lane)
+{
+    return lane->is_lost || (lane->lease && leases_row_is_stale(lane->lease));
+}
+
+void lane_is_over(struct kp_lane *lane)
+{
+    lane->is_lost = true;
+    leases_give_up(lane->node, lane->lease);
 }
 
 void lane_give_up(struct kp_lane *lane)

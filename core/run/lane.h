@@ -22,6 +22,7 @@
 
 struct entry;
 struct hop;
+struct lane_row;
 struct lease_row;
 
 struct kp_lane {
@@ -36,7 +37,13 @@ struct kp_lane {
     struct entry *first, **last; /* [owned] oldest first */
     size_t bytes;                /* payload of records that have not ended */
     struct lease_row *row;       /* [borrowed] where the watermark goes, or NULL */
+    struct lane_row *metrics;    /* [owned by node->board] NULL: it has no figures */
+    /* Whose end is the end of delivering: `row`, or of a stand-in its sender's. [borrowed] NULL:
+     * none */
+    struct lease_row *lease;
+    char *pending; /* [owned] of lane_pending(), or NULL */
     bool is_closed, wants_room, is_stuck;
+    bool is_lost;                    /* another process reads it: what waits here ends unsettled */
     struct task task;                /* wakes the source, or frees the lane */
     struct kp_lane *next, *previous; /* of node->lanes */
 };
@@ -51,6 +58,11 @@ void lane_close(kp_lane *lane);
 void lane_about(kp_lane *lane, const kp_lane_about *about);
 bool lane_ready(kp_lane *lane);
 void lane_submit(kp_lane *lane, kp_batch *b, const kp_position *end, void *token);
+
+/* What it waits for is not this process's to deliver any more. */
+bool lane_is_stale(const struct kp_lane *lane);
+/* ... and it will be told so: records of it were given up. */
+void lane_is_over(struct kp_lane *lane);
 
 /* A batch entered or left a hop of the lane. */
 void lane_hold(struct kp_lane *lane);

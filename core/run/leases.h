@@ -1,96 +1,55 @@
-/* leases.h - where each lane stands, kept outside the process.
+/* leases.h - between the flows and the lease thread: which lane is read on which worker.
  *
- * A row per flow and lane: the position up to which everything is settled. Rows
- * are read once, before the flows start; workers move them in memory, main
- * publishes what has moved every checkpoint interval and at the end. A store is
- * DynamoDB (one table per application, rows as the Kinesis Client Library writes
- * them) or one local file.
+ * Grants come on the lease thread, are posted to the worker that has the fewest
+ * lanes of the flow, and reach the source there; a lane that is closed and empty is
+ * told back. What a lease is and how it is had: core/lease.
  *
- * Owned by: the host.   Threads: leases_row() and lease_row_move() any, the rest main.
+ * Owned by: the host.   Threads: marked.
  */
 #ifndef KPIPE_RUN_LEASES_H
 #define KPIPE_RUN_LEASES_H
 
 #include <kpipe/plugin.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
-struct aws_client;
 struct error;
+struct host;
+struct lease_row;
 struct leases;
-struct plan;
+struct listing;
 
-struct lease_row {
-    struct lease_row *next; /* of its flow */
-    struct leases *leases;
-    uint32_t flow;
-    char *lane; /* [owned] */
-    pthread_mutex_t lock;
-    /* guarded by lock */
-    char text[KP_POSITION_MAX + 1]; /* the watermark */
-    size_t len;
-    uint64_t sub;
-    bool is_dirty;                           /* moved since it was last handed to the store */
-    char *parents[2], *low_hash, *high_hash; /* [owned] NULL: not known; set once */
-    /* the store's, main only */
-    bool is_stored;       /* the store has a row for it */
-    bool is_about_stored; /* ... with its parents and hash keys */
-    bool is_being_sent;
-    bool is_ours;       /* DynamoDB: leaseOwner is this process */
-    bool is_lost;       /* DynamoDB: another process has taken it; not written any more */
-    uint64_t counter;   /* DynamoDB: leaseCounter as last read or written */
-    int64_t written_ms; /* when, monotonic */
-};
+struct leases *leases_new(struct host *host, struct error *err); /* [main] NULL with err */
+void leases_free(struct leases *leases);                         /* [main] NULL is fine */
 
-/* What a store does. All run on main; they may wait (run main's loop) in load and finish only. */
-struct lease_store {
-    /* Reads all rows. False with err: the run cannot begin. */
-    bool (*load)(struct leases *leases, struct error *err);
-    /* Starts to write the rows that are dirty; errors go to leases_fail(). `is_last`: gives the
-     * leases up as well. */
-    void (*publish)(struct leases *leases, bool is_last);
-    /* True while a write is under way. */
-    bool (*is_busy)(const struct leases *leases);
-    void (*free)(struct leases *leases);
-};
-
-struct leases {
-    const struct lease_store *store;
-    void *state; /* the store's [owned] */
-    const struct plan *plan;
-    pthread_mutex_t lock;    /* guards the lists */
-    struct lease_row **rows; /* [owned] one list per flow */
-    char *failure;           /* [owned] why the run must end */
-};
-
-/* `aws` is main's client, NULL with a file store. is_shared: others may hold leases of the table.
- * leases_load() gives up once *n_signals [borrowed] is not 0. */
-struct leases *leases_new(const struct plan *plan, struct aws_client *aws, uv_loop_t *loop,
-                          bool is_shared, const unsigned *n_signals);
-void leases_free(struct leases *leases); /* NULL is fine */
-
+/* [main] Waits, while main's loop turns, until all positions are known. */
 bool leases_load(struct leases *leases, struct error *err);
-/* Finds or makes the row; *ret is where it stands [borrowed until the row moves]. */
-struct lease_row *leases_row(struct leases *leases, uint32_t flow, const char *lane,
-                             kp_position *ret);
-void lease_row_move(struct lease_row *row, const char *text, size_t len, uint64_t sub);
+void leases_begin(struct leases *leases); /* [main] the flows have started: lanes may come */
 
-/* Keeps what is known of the lane beside its position. The first time counts. [any] */
-void lease_row_about(struct lease_row *row, const kp_lane_about *about);
+/* Why the run must end, NULL: nothing. [main] */
+const char *leases_failure(const struct leases *leases);
+/* All lanes that this process could read are read, or finished. [main] */
+bool leases_are_settled(const struct leases *leases, uint32_t flow);
+uint64_t leases_grants(const struct leases *leases, uint32_t flow); /* [main] so far */
 
-void leases_publish(struct leases *leases, bool is_last);
-bool leases_is_clean(struct leases *leases);               /* everything is written */
-void leases_fail(struct leases *leases, const char *text); /* the first counts */
-bool leases_is_dirty(struct leases *leases); /* a row has moved since it was handed over */
-bool lease_row_is_dirty(struct lease_row *row);
-/* Copies a row's position; true when it had moved, which is then forgotten. */
-bool lease_row_take(struct lease_row *row, char text[KP_POSITION_MAX + 1], uint64_t *ret_sub);
+/* [main] Gives all leases up, with their last checkpoints. */
+void leases_release(struct leases *leases);
+bool leases_are_released(const struct leases *leases);
 
-/* file_leases.c, dynamodb_leases.c */
-void leases_use_file(struct leases *leases, const char *path);
-void leases_use_dynamodb(struct leases *leases, struct aws_client *aws, uv_loop_t *loop,
-                         bool is_shared, const unsigned *n_signals);
+/* ---- for lanes [worker] */
+
+/* The row of a lane that its source opens: the one that is being granted, or its own; NULL: none.
+ */
+struct lease_row *leases_row(kp_node *node, const char *lane);
+/* The lane is closed and empty. */
+void leases_drained(kp_node *node, struct lease_row *row);
+/* What a source offers: [consumes listing]. */
+void leases_offer(kp_node *node, struct listing *listing);
+/* Its lease has run out or was taken: nothing of it is delivered any more. */
+bool leases_row_is_stale(const struct lease_row *row);
+/* Records of the lane were given up: the lease is given up as well, and had again if it can be. */
+void leases_give_up(kp_node *node, struct lease_row *row);
+/* A boundary waits to be written. */
+void leases_wake(kp_node *node);
 
 #endif

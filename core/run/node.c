@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/config/plan.h"
+#include "core/lease/sync.h"
 #include "core/net/http_client.h"
 #include "core/run/extensions.h"
 #include "core/run/flow.h"
@@ -31,6 +32,13 @@ static void wake_source(struct task *task)
     node->element->wake(node, node->state, NULL, NULL);
 }
 
+bool node_offers(const kp_element *element)
+{
+    return element->kind == KP_SOURCE &&
+           element->size >= offsetof(kp_element, offer) + sizeof element->offer && element->grant &&
+           element->revoke && element->offer;
+}
+
 void node_init(struct kp_node *node, const struct node_place *place)
 {
     *node = (struct kp_node){.worker = place->worker,
@@ -42,6 +50,7 @@ void node_init(struct kp_node *node, const struct node_place *place)
                              .who = mem_dup(place->who)};
     node->budget = place->flow ? place->flow->budget : host_budget(place->worker->host);
     node->wake_task.run = wake_source;
+    lane_board_init(&node->board);
     host_info(place->worker->host, &node->info);
     node->info.worker = place->worker->index;
     node->info.flow = place->flow ? place->flow->plan->name : "";
@@ -107,6 +116,8 @@ void node_fini(struct kp_node *node)
     lane_free_all(node);
     if (node->own.name)
         lane_fini(&node->own);
+    lane_board_fini(&node->board);
+    listing_free(node->offer);
     free(node->who);
     free(node->url);
     free(node->failure);

@@ -15,12 +15,15 @@
 #include <stdbool.h>
 
 #include "core/run/lane.h"
+#include "core/run/lane_metrics.h"
 #include "core/run/timers.h"
 
 struct budget;
 struct error;
 struct flow;
 struct worker;
+struct lease_row;
+struct listing;
 struct plan_node;
 
 /* A counter that one thread moves and others read. */
@@ -63,7 +66,9 @@ struct kp_node {
     kp_info info;
     struct budget *budget; /* [borrowed] of the flow */
     size_t reserved;
-    struct kp_lane own;    /* where records of several lanes count to */
+    struct lease_row *granting; /* [borrowed] while its grant() runs */
+    struct listing *offer;      /* [owned] what has been offered since the last lanes_offered() */
+    struct kp_lane own;         /* where records of several lanes count to */
     struct kp_lane *lanes; /* open ones of a source, and closed ones with open tickets [owned] */
     bool is_open, is_started, is_stopped, is_closing;
     _Atomic bool has_ended, has_caught_up, has_failed, is_ready; /* main looks */
@@ -74,8 +79,9 @@ struct kp_node {
     struct node_counts counts;
     struct node_counter counters[NODE_COUNTERS];
     _Atomic uint32_t n_counters;
-    uint32_t works;  /* on the pool */
-    uint32_t untold; /* batches that ended; settled() is still to come */
+    struct lane_board board; /* of a source: figures of its lanes */
+    uint32_t works;          /* on the pool */
+    uint32_t untold;         /* batches that ended; settled() is still to come */
     struct task wake_task;
     /* What a node that belongs to no flow waits to hear. */
     char *url;     /* [owned] of ready() */
@@ -91,6 +97,9 @@ struct node_place {
     const struct plan_node *plan; /* NULL without a flow */
     const char *who;              /* copied */
 };
+
+/* The source waits for grants (ABI 1.2). */
+bool node_offers(const kp_element *element);
 
 void node_init(struct kp_node *node, const struct node_place *place);
 /* Calls the element's close(), then frees what it left: timers, servers, calls. */

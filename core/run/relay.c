@@ -28,11 +28,12 @@ struct relayed {
 struct relay {
     struct origin origin; /* must be first */
     struct post post;
-    struct worker *sender; /* [borrowed] */
-    struct flow *home;     /* [borrowed] the instance over there */
-    kp_lane *lane;         /* the sender's; only compared over there */
-    kp_lane *stand_in;     /* the home worker's, held until all tickets have ended */
-    char *lane_name;       /* [owned] */
+    struct worker *sender;   /* [borrowed] */
+    struct flow *home;       /* [borrowed] the instance over there */
+    kp_lane *lane;           /* the sender's; only compared over there */
+    kp_lane *stand_in;       /* the home worker's, held until all tickets have ended */
+    char *lane_name;         /* [owned] */
+    struct lease_row *lease; /* [borrowed] of the lane */
     size_t lane_len;
     kp_batch *b; /* [owned] until it has arrived */
     uint32_t to, n, open;
@@ -106,6 +107,7 @@ static kp_lane *find_stand_in(struct relay *relay)
     lane = mem_new(sizeof *lane);
     lane_init(lane, node, relay->lane_name, relay->lane_len);
     lane->state = relay->lane;
+    lane->lease = relay->lease;
     lane->is_closed = true; /* goes as soon as it is empty */
     lane->next = node->lanes;
     if (lane->next)
@@ -150,6 +152,7 @@ void relay_send(kp_node *from, uint32_t index, kp_batch *b)
     relay->lane = b->lane;
     relay->lane_name = mem_dupn(b->lane->name, b->lane->name_len);
     relay->lane_len = b->lane->name_len;
+    relay->lease = b->lane->lease;
     relay->b = b;
     relay->to = index;
     relay->n = relay->open = b->count;

@@ -9,12 +9,15 @@
 #include "core/base/mem.h"
 #include "core/base/slab.h"
 #include "core/run/batch.h"
+#include "core/run/boundary.h"
 #include "core/run/extensions.h"
 #include "core/run/flow.h"
 #include "core/run/hop.h"
 #include "core/run/host.h"
 #include "core/run/lane.h"
+#include "core/run/lane_metrics.h"
 #include "core/run/node.h"
+#include "core/run/offer.h"
 
 /* ---- services */
 
@@ -204,6 +207,12 @@ static const kp_host table = {
     .ready = ready_row,
     .count = node_count,
     .lane_about = lane_about,
+    .lane_offer = offer_lane,
+    .lanes_offered = offer_end,
+    .lane_prepare = boundary_prepare,
+    .lane_pending = boundary_pending,
+    .lane_count = lane_metrics_count,
+    .lane_gauge = lane_metrics_gauge,
 };
 
 const kp_host *host_table(void)

@@ -11,6 +11,7 @@
 #include "core/config/plan.h"
 #include "core/run/flow.h"
 #include "core/run/host.h"
+#include "core/run/leases.h"
 
 enum { QUIET_MS = 150 }; /* no record moved for so long: stages are asked for what they hold */
 
@@ -140,7 +141,9 @@ static void look_at(struct host *host, uint32_t flow, struct look *look)
         look->most_read = read;
     if (flags & KP_STREAM) {
         look->has_stream = true;
-        look->stream_read += read;
+        /* Lanes that were granted meanwhile may hold what came before: another round. */
+        look->stream_read += read + leases_grants(host->leases, flow);
+        look->all_caught_up &= leases_are_settled(host->leases, flow);
     }
     if (!(flags & KP_REQUEST) && host_open_records(host, flow)) {
         look->is_settled = false;

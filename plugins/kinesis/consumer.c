@@ -69,6 +69,7 @@ void consumer_give_up(struct source *source, const char *action, const kp_aws_re
 {
     if (source->config->mode == MODE_FANOUT) {
         (void)calls_fail(source->node, action, source->config->stream, response);
+        source->has_failed = true;
         return;
     }
     if (!source->is_pushed)
@@ -78,7 +79,7 @@ void consumer_give_up(struct source *source, const char *action, const kp_aws_re
             response->message ? response->message : "");
     source->is_pushed = false;
     for (struct shard *shard = source->shards; shard; shard = shard->next) {
-        if (shard->state != SHARD_READING || shard->at_end)
+        if (shard->state == SHARD_CLOSED || shard->at_end)
             continue;
         fanout_leave(shard);
         shard_go(shard);

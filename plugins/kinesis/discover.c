@@ -1,10 +1,9 @@
-/* discover.c - which shards there are and whose turn it is.
+/* discover.c - which shards there are, for the host.
  *
- * The stream is listed at the start, every 30 s, and as soon as a shard ended. A worker takes the
- * shards whose number modulo the number of workers is its own. A shard begins when all of its
- * parents that are still listed are finished: read to the end, and every record of them has ended.
+ * The instance of worker 0 lists the stream at the start, every 30 s and when the host asks for it
+ * (a shard has ended), and offers what it found. Another instance lists when a shard of its own is
+ * not known to the service any more, to learn whether that or the stream is gone.
  */
-#include "plugins/kinesis/family.h"
 #include "plugins/kinesis/listing.h"
 #include "plugins/kinesis/source.h"
 
@@ -14,137 +13,142 @@
 
 #define LIST_MS       30000
 #define MISSING_MS    1000 /* between looks at a stream that is waited for */
-#define FOREIGN_MS    250  /* between looks at the parents other workers read */
 #define RETRY_BASE_MS 200
 #define RETRY_MAX_MS  10000
+#define NAMED         10 /* shards that a complaint names */
 
 static void page_arrived(kp_node *node, void *arg, const kp_aws_response *response);
 
-/* ---- the set of shards ---------------------------------------------------------------------- */
-
-static struct shard *find(struct source *source, const char *id)
+bool discover_offers(const struct source *source)
 {
-    struct shard *shard = source->shards;
-
-    while (shard && strcmp(shard->id, id) != 0)
-        shard = shard->next;
-    return shard;
+    return source->info->worker == 0;
 }
 
-/* The number behind the last '-' of a shard id. */
-static unsigned long shard_number(const char *id)
-{
-    const char *dash = strrchr(id, '-');
-
-    return strtoul(dash ? dash + 1 : id, NULL, 10);
-}
+/* ---- what is listed ------------------------------------------------------------------------- */
 
 static bool add_shard(void *arg, const struct listed_shard *listed)
 {
     struct source *source = arg;
-    struct shard *shard = find(source, listed->id), **end = &source->shards;
 
-    if (shard) {
-        shard->is_seen = true;
-        return true;
+    if (source->n_listed == source->listed_room) {
+        size_t room = source->listed_room ? source->listed_room * 2 : 16;
+        struct listed_shard *grown = reallocarray(source->listed, room, sizeof(*grown));
+
+        if (!grown)
+            return false;
+        source->listed = grown;
+        source->listed_room = room;
     }
-    shard = calloc(1, sizeof(*shard));
-    if (!shard)
-        return false;
-    shard->source = source;
-    memcpy(shard->id, listed->id, sizeof(shard->id));
-    memcpy(shard->parents, listed->parents, sizeof(shard->parents));
-    shard->low = listed->low;
-    shard->high = listed->high;
-    shard->is_seen = shard->is_listed = true;
-    shard->is_child = source->has_listed;
-    if (shard_number(shard->id) % source->info->n_workers == source->info->worker)
-        shard->state = SHARD_WAITING;
-    while (*end)
-        end = &(*end)->next;
-    *end = shard;
+    source->listed[source->n_listed++] = *listed;
     return true;
 }
 
-/* Shards that left the list: finished ones are forgotten, one that answers "not found" has ended.
- */
-static void sweep(struct source *source)
+static const struct listed_shard *find(const struct source *source, const char *id)
 {
-    struct shard **at = &source->shards;
-
-    while (*at) {
-        struct shard *shard = *at;
-
-        shard->is_listed = shard->is_seen;
-        if (shard->is_listed) {
-            at = &shard->next;
-        } else if (shard->state == SHARD_DONE || shard->state == SHARD_FOREIGN) {
-            *at = shard->next;
-            shard_fini(shard);
-            free(shard);
-        } else {
-            if (shard->tries &&
-                (shard->state == SHARD_READING || shard->state == SHARD_POSITIONING)) {
-                shard->state = SHARD_READING;
-                shard->at_end = true;
-            }
-            at = &shard->next;
-        }
-    }
+    for (size_t i = 0; i < source->n_listed; i++)
+        if (strcmp(source->listed[i].id, id) == 0)
+            return &source->listed[i];
+    return NULL;
 }
 
-/* ---- whose turn it is ----------------------------------------------------------------------- */
-
-/* 1: finished or no longer there, 0: not yet, -1: not yet, and another worker's. */
-static int parent_is_finished(struct source *source, const char *id, bool *ret_was_followed)
+static void forget(struct source *source)
 {
-    const struct shard *parent = *id ? find(source, id) : NULL;
-
-    if (!parent || !parent->is_listed)
-        return 1;
-    if (parent->state == SHARD_FOREIGN)
-        return family_is_finished(source->family, id, ret_was_followed) ? 1 : -1;
-    if (parent->state != SHARD_DONE)
-        return 0;
-    *ret_was_followed = parent->was_followed;
-    return 1;
+    free(source->listed);
+    source->listed = NULL;
+    source->n_listed = source->listed_room = 0;
 }
 
-void discover_start_ready(struct source *source)
+/* Shards that the service does not know and the listing neither have ended. */
+static void end_missing(struct source *source)
 {
-    bool wait_for_others = false;
-
-    if (source->stopped || !source->has_listed)
-        return;
     for (struct shard *shard = source->shards; shard; shard = shard->next) {
-        bool was_followed[2] = {false, false};
-        int first, second;
-
-        if (shard->state != SHARD_WAITING)
+        if (shard->state == SHARD_CLOSED || !shard->is_missing || find(source, shard->id))
             continue;
-        first = parent_is_finished(source, shard->parents[0], &was_followed[0]);
-        second = parent_is_finished(source, shard->parents[1], &was_followed[1]);
-        if (first < 0 || second < 0)
-            wait_for_others = true;
-        if (first != 1 || second != 1)
-            continue;
-        shard->is_child = shard->is_child || was_followed[0] || was_followed[1];
-        shard_open(shard);
+        shard->state = SHARD_READING;
+        shard->at_end = true;
+        shard_alarm(shard, kp->now_ms());
     }
-    if (wait_for_others)
-        source->timers->start(source->wait_timer, FOREIGN_MS, 0);
+}
+
+/* ---- offers --------------------------------------------------------------------------------- */
+
+static kp_slice slice_of(const char *text)
+{
+    return (kp_slice){text, strlen(text)};
+}
+
+static void offer(struct source *source, const struct listed_shard *listed)
+{
+    char low[KPW_U128_SIZE], high[KPW_U128_SIZE];
+    kp_lane_about about = {
+        .size = sizeof(about),
+        .parents = {slice_of(listed->parents[0]), slice_of(listed->parents[1])},
+        .low_hash = {low, kpw_u128_format(listed->low, low)},
+        .high_hash = {high, kpw_u128_format(listed->high, high)},
+        .is_closed = !listed->is_open,
+    };
+
+    kp->lane_offer(source->node, listed->id, &about);
+}
+
+static void complain(struct source *source, const char *missing)
+{
+    const char *stream = source->config->stream->name;
+    struct kpw_buf names = KPW_BUF_INIT;
+
+    for (size_t i = 0; i < source->n_listed && i < NAMED; i++)
+        kpw_buf_appendf(&names, "%s%s", i ? ", " : "", source->listed[i].id);
+    if (source->n_listed > NAMED)
+        kpw_buf_appendf(&names, " and %zu more", source->n_listed - NAMED);
+    (void)kp->fail(source->node, "stream %s has no shard %s; it has %s", stream, missing,
+                   kpw_buf_cstr(&names) ? names.ptr : "others");
+    source->has_failed = true;
+    kpw_buf_fini(&names);
+}
+
+/* The shards that the pipeline file names. One that is gone later has been read to its end. */
+static bool offer_named(struct source *source)
+{
+    const kp_list *named = &source->config->shards;
+
+    for (size_t i = 0; i < named->count && !source->has_listed; i++) {
+        if (find(source, named->items[i]))
+            continue;
+        complain(source, named->items[i]);
+        return false;
+    }
+    for (size_t i = 0; i < named->count; i++) {
+        const struct listed_shard *listed = find(source, named->items[i]);
+
+        if (listed)
+            offer(source, listed);
+    }
+    return true;
+}
+
+static bool offer_all(struct source *source)
+{
+    static const char *const words[] = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"};
+    kp_offer all = {.size = sizeof(all),
+                    .begin = words[source->config->start],
+                    .is_fixed = source->config->shards.count > 0};
+
+    if (all.is_fixed && !offer_named(source))
+        return false;
+    for (size_t i = 0; i < source->n_listed && !all.is_fixed; i++)
+        offer(source, &source->listed[i]);
+    kp->lanes_offered(source->node, &all);
+    return true;
 }
 
 void discover_caught_up(struct source *source)
 {
-    const struct shard *shard;
-
-    if (source->epoch == source->told_epoch || source->listed_epoch < source->epoch ||
-        source->list_call)
+    if (source->epoch == source->told_epoch)
         return;
-    for (shard = source->shards; shard; shard = shard->next)
-        if (shard->state != SHARD_FOREIGN && shard->state != SHARD_DRAINING &&
-            shard->state != SHARD_DONE && shard->caught_epoch < source->epoch)
+    if (discover_offers(source) && (source->listed_epoch < source->epoch || source->list_call))
+        return;
+    for (const struct shard *shard = source->shards; shard; shard = shard->next)
+        if (shard->state != SHARD_CLOSED && shard->caught_epoch < source->epoch)
             return;
     source->told_epoch = source->epoch;
     kp->caught_up(source->node);
@@ -186,8 +190,7 @@ void discover_now(struct source *source)
         return;
     }
     source->timers->stop(source->list_timer);
-    for (struct shard *shard = source->shards; shard; shard = shard->next)
-        shard->is_seen = false;
+    source->n_listed = 0;
     source->listing_epoch = source->epoch;
     send_page(source, NULL);
 }
@@ -198,9 +201,11 @@ static void list_failed(struct source *source, const kp_aws_response *response)
     enum calls_error error = calls_judge(response);
     bool missing = error == CALLS_MISSING && source->config->wait;
 
+    forget(source);
     if (!missing && error != CALLS_AGAIN &&
         strcmp(response->error, "ExpiredNextTokenException") != 0) {
         (void)calls_fail(source->node, "ListShards", stream, response);
+        source->has_failed = true;
         return;
     }
     if (!source->has_complained)
@@ -216,21 +221,21 @@ static void list_failed(struct source *source, const kp_aws_response *response)
 
 static void list_done(struct source *source)
 {
-    bool again = source->list_again;
+    bool again = source->list_again, is_fine;
 
     source->has_complained = false;
     source->list_tries = 0;
     source->list_again = false;
+    end_missing(source);
+    is_fine = !discover_offers(source) || offer_all(source);
+    forget(source);
+    if (!is_fine)
+        return;
     source->has_listed = true;
     source->listed_epoch = source->listing_epoch;
-    sweep(source);
-    discover_start_ready(source);
-    for (struct shard *shard = source->shards; shard; shard = shard->next)
-        if (shard->at_end)
-            shard_go(shard);
     if (again)
         discover_now(source);
-    else if (!source->list_call)
+    else if (!source->list_call && discover_offers(source))
         list_later(source, LIST_MS);
     discover_caught_up(source);
 }
@@ -259,17 +264,19 @@ static void page_arrived(kp_node *node, void *arg, const kp_aws_response *respon
     listing_token_fini(&token);
 }
 
+void discover_stop(struct source *source)
+{
+    source->timers->stop(source->list_timer);
+    if (source->list_call)
+        source->aws->cancel(source->list_call);
+    source->list_call = NULL;
+}
+
 void discover_fini(struct source *source)
 {
     if (source->list_call)
         source->aws->cancel(source->list_call);
     source->list_call = NULL;
-    while (source->shards) {
-        struct shard *next = source->shards->next;
-
-        shard_fini(source->shards);
-        free(source->shards);
-        source->shards = next;
-    }
+    forget(source);
     kpw_buf_fini(&source->list_body);
 }

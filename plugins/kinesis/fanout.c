@@ -8,6 +8,7 @@
  * Facts: SubscribeToShard in the API reference of Kinesis Data Streams.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugins/kinesis/source.h"
@@ -69,7 +70,7 @@ static enum kpw_event_result look(struct fanout *f, struct kpw_event *ret)
 static bool piece_came(kp_node *node, void *arg, kp_slice piece)
 {
     struct shard *shard = arg;
-    struct fanout *f = &shard->fanout;
+    struct fanout *f = shard->fanout;
 
     (void)node;
     if (is_full(f)) {
@@ -86,7 +87,7 @@ static bool piece_came(kp_node *node, void *arg, kp_slice piece)
 
 static void unsubscribe(struct shard *shard)
 {
-    struct fanout *f = &shard->fanout;
+    struct fanout *f = shard->fanout;
 
     if (shard->call)
         shard->source->aws->cancel(shard->call);
@@ -118,6 +119,8 @@ static void take_exception(struct shard *shard, const struct kpw_event *event)
                  text.ptr);
     broke(shard, *type ? type : "UnknownException", message);
     if (strcmp(type, "ResourceNotFoundException") == 0)
+        shard->is_missing = true;
+    if (shard->is_missing)
         discover_now(shard->source);
 }
 
@@ -129,15 +132,15 @@ static bool take_event(struct shard *shard, const struct kpw_event *event)
 
     if (!shard_take_slab(shard, payload.len))
         return false;
-    text = kp->slab_data(shard->slab);
+    text = kp->slab_data(shard->in.slab);
     memcpy(text, payload.ptr, payload.len);
     if (!shard_take_answer(shard, text, payload.len)) {
         unsubscribe(shard); /* it has complained */
     } else {
         shard_succeeded(shard);
+        kp->lane_count(shard->lane, "bytes", (int64_t)payload.len);
         if (shard->iterator[0] && strlen(shard->iterator) <= KP_POSITION_MAX)
             memcpy(shard->read_to, shard->iterator, strlen(shard->iterator) + 1);
-        shard->was_followed = true;
     }
     shard_drop_slab(shard);
     return true;
@@ -151,7 +154,7 @@ static bool is_for_us(const struct kpw_event *event)
 /* One message. True: goes on to the next. */
 static bool take_message(struct shard *shard, bool *ret_has_answer)
 {
-    struct fanout *f = &shard->fanout;
+    struct fanout *f = shard->fanout;
     struct kpw_event event;
     enum kpw_event_result result = look(f, &event);
 
@@ -177,9 +180,11 @@ static bool take_message(struct shard *shard, bool *ret_has_answer)
 
 bool fanout_take(struct shard *shard)
 {
-    struct fanout *f = &shard->fanout;
+    struct fanout *f = shard->fanout;
     bool has_answer = false;
 
+    if (!f)
+        return false;
     while (!has_answer && !shard->answer_slab && !shard->at_end && f->at < f->in.len)
         if (!take_message(shard, &has_answer))
             break;
@@ -198,6 +203,8 @@ static void judge(struct shard *shard, const kp_aws_response *response)
 {
     struct source *source = shard->source;
 
+    if (response->throttled)
+        kp->lane_count(shard->lane, "throttles", 1);
     if (strcmp(response->error, "ResourceInUseException") == 0) {
         shard_failed(shard, response->error, response->message);
         shard->not_before = kp->now_ms() + IN_USE_MS;
@@ -206,6 +213,7 @@ static void judge(struct shard *shard, const kp_aws_response *response)
         shard_failed(shard, response->error, response->message);
     } else if (calls_judge(response) == CALLS_MISSING) { /* the shard, the consumer or the stream */
         shard_failed(shard, response->error, response->message);
+        shard->is_missing = true;
         discover_now(source);
         consumer_begin(source);
     } else {
@@ -219,10 +227,11 @@ static void judge(struct shard *shard, const kp_aws_response *response)
 static void subscription_ended(kp_node *node, void *arg, const kp_aws_response *response)
 {
     struct shard *shard = arg;
-    struct fanout *f = &shard->fanout;
+    struct fanout *f = shard->fanout;
 
     (void)node;
     shard->call = NULL;
+    kpw_buf_fini(&shard->body);
     f->is_held = false;
     if (response->error)
         judge(shard, response);
@@ -234,6 +243,7 @@ static void subscription_ended(kp_node *node, void *arg, const kp_aws_response *
 static void subscribe(struct shard *shard)
 {
     struct source *source = shard->source;
+    struct fanout *f = shard->fanout;
     struct kpw_buf *t = &shard->body;
     kp_aws_request request = {
         .size = sizeof(request),
@@ -256,27 +266,43 @@ static void subscribe(struct shard *shard)
         shard_alarm(shard, kp->now_ms() + RETRY_MS);
         return;
     }
-    if (source->config->start == START_LATEST && !shard->is_child && !shard->read_to[0] &&
-        !shard->latest_ms)
+    if (shard->begin == BEGIN_LATEST && !shard->read_to[0] && !shard->latest_ms)
         shard->latest_ms = kp->wall_ms(); /* what comes from now on must not be left out later */
     shard->limit = UINT32_MAX;
     shard->call_epoch = source->epoch;
-    shard->fanout.subscribed_ms = shard->fanout.heard_ms = kp->now_ms();
+    f->subscribed_ms = f->heard_ms = kp->now_ms();
     kp->count(source->node, "subscriptions", 1);
+    kp->lane_count(shard->lane, "calls", 1);
     request.body = (kp_slice){t->ptr, t->len};
     shard->call = source->aws->call(source->node, &request, subscription_ended, shard);
-    shard_alarm(shard, shard->fanout.heard_ms + SILENCE_MS);
+    shard_alarm(shard, f->heard_ms + SILENCE_MS);
+}
+
+/* False: no memory now. */
+static bool begin(struct shard *shard)
+{
+    if (shard->fanout)
+        return true;
+    shard->fanout = calloc(1, sizeof(*shard->fanout));
+    if (shard->fanout)
+        kpw_event_reader_init(&shard->fanout->reader, FANOUT_EVENT_MAX);
+    else
+        shard_alarm(shard, kp->now_ms() + RETRY_MS);
+    return shard->fanout;
 }
 
 void fanout_go(struct shard *shard)
 {
-    struct fanout *f = &shard->fanout;
     const struct source *source = shard->source;
+    struct fanout *f;
 
-    if (!source->consumer_arn || shard->answer_slab)
+    if (!source->consumer_arn || shard->answer_slab || !begin(shard))
         return;
-    if (shard->call && kp->now_ms() >= f->heard_ms + SILENCE_MS)
+    f = shard->fanout;
+    if (shard->call && kp->now_ms() >= f->heard_ms + SILENCE_MS) {
+        kp->lane_count(shard->lane, "rebuilds", 1);
         broke(shard, "Timeout", "no event for a minute");
+    }
     /* Somebody asks whether all is read that was written until now. Only what a subscription of
      * after the question says can answer that: an event may have been long on its way. */
     if (shard->call && source->epoch > shard->call_epoch && f->at == f->in.len &&
@@ -291,7 +317,8 @@ void fanout_go(struct shard *shard)
 
 void fanout_leave(struct shard *shard)
 {
-    unsubscribe(shard);
+    if (shard->fanout)
+        unsubscribe(shard);
     shard->state = SHARD_POSITIONING;
     shard->tries = 0;
     shard->not_before = 0;
@@ -299,6 +326,10 @@ void fanout_leave(struct shard *shard)
 
 void fanout_fini(struct shard *shard)
 {
-    kpw_buf_fini(&shard->fanout.in);
-    kpw_event_reader_fini(&shard->fanout.reader);
+    if (!shard->fanout)
+        return;
+    unsubscribe(shard);
+    kpw_event_reader_fini(&shard->fanout->reader);
+    free(shard->fanout);
+    shard->fanout = NULL;
 }

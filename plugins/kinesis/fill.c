@@ -8,6 +8,7 @@
  * count 0, 1, ... in it. An aggregate with a user record whose hash key is not the shard's is left
  * out whole: its producer found the shard closed and has sent those records to the children.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugins/kinesis/source.h"
@@ -178,12 +179,15 @@ static bool skip_settled(struct shard *shard)
 {
     struct fill *fill = &shard->fill;
     const struct kinesis_entry *e = &shard->answer.entries[shard->at];
+    bool is_it;
 
-    if (!fill->resumes)
+    if (!fill->resume)
         return false;
-    fill->resumes = false; /* it is the first record, or not there any more */
-    if (strlen(fill->resume) != e->sequence_len ||
-        memcmp(fill->resume, e->sequence, e->sequence_len) != 0)
+    is_it = strlen(fill->resume) == e->sequence_len &&
+            memcmp(fill->resume, e->sequence, e->sequence_len) == 0;
+    free(fill->resume); /* it is the first record, or not there any more */
+    fill->resume = NULL;
+    if (!is_it)
         return false;
     if (fill->is_open && fill->resume_sub + 1 < fill->kpl.n) {
         if (fill->inside < fill->resume_sub + 1)
@@ -213,6 +217,28 @@ static bool add_next(struct shard *shard)
 
 /* ---- batches */
 
+/* The entries go back to be used by the next shard; a quiet one holds no memory. */
+static void drop_answer(struct shard *shard)
+{
+    struct source *source = shard->source;
+    struct kinesis_answer *a = &shard->answer;
+
+    if (shard->answer_slab)
+        kp->slab_unref(shard->answer_slab);
+    shard->answer_slab = NULL;
+    if (a->room > source->spare_room) {
+        free(source->spare);
+        source->spare = a->entries; /* moved */
+        source->spare_room = a->room;
+        a->entries = NULL;
+    }
+    kinesis_answer_fini(a);
+    shard->at = 0;
+    shard->fill.is_kept = false;
+    if (shard->behind_ms == 0)
+        kpw_kpl_reader_fini(&shard->fill.kpl);
+}
+
 /* The end of the batch, and of the answer when all of it was taken. */
 static void note_end(struct shard *shard)
 {
@@ -226,10 +252,7 @@ static void note_end(struct shard *shard)
     }
     if (shard->at < shard->answer.count)
         return;
-    kp->slab_unref(shard->answer_slab); /* the batch keeps it */
-    shard->answer_slab = NULL;
-    shard->answer.count = shard->at = 0;
-    fill->is_kept = false;
+    drop_answer(shard); /* the batch keeps its memory */
 }
 
 static bool add_to_batch(struct shard *shard)
@@ -262,8 +285,7 @@ static void submit_batch(struct shard *shard)
     kp_batch *b = fill->batch;
 
     fill->batch = NULL; /* moved */
-    shard->unsettled++;
-    kp->submit(shard->lane, b, &end, shard);
+    kp->submit(shard->lane, b, &end, NULL);
 }
 
 void fill_submit(struct shard *shard)
@@ -282,25 +304,28 @@ void fill_submit(struct shard *shard)
         if (!kp->lane_ready(shard->lane))
             return; /* wake() comes */
         submit_batch(shard);
+        if (!shard->lane)
+            return; /* revoked meanwhile */
     }
     shard->caught_epoch = shard->answer_epoch;
 }
 
-void fill_resume(struct shard *shard, const char *sequence, uint64_t sub)
+bool fill_resume(struct shard *shard, const char *sequence, uint64_t sub)
 {
-    struct fill *fill = &shard->fill;
-
-    fill->resumes = true;
-    fill->resume_sub = sub;
-    memcpy(fill->resume, sequence, strlen(sequence) + 1);
+    shard->fill.resume_sub = sub;
+    shard->fill.resume = strdup(sequence);
+    return shard->fill.resume;
 }
 
-void fill_fini(struct shard *shard)
+void fill_drop(struct shard *shard)
 {
     struct fill *fill = &shard->fill;
 
     if (fill->batch)
         kp->release(shard->source->node, fill->batch);
     fill->batch = NULL;
+    drop_answer(shard);
     kpw_kpl_reader_fini(&fill->kpl);
+    free(fill->resume);
+    fill->resume = NULL;
 }

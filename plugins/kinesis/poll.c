@@ -1,10 +1,12 @@
 /* poll.c - reads a shard by asking: an iterator, then GetRecords after GetRecords.
  *
- * At most one call is under way and at most one answer waits for the lane. How much is asked for
- * follows what comes: little while the shard is quiet, about 1 MiB of text while there is more
- * (what stays in the second-level cache while it is decoded). A small answer is moved to a slab of
- * its size, so that a trickle of records does not hold much memory. Reads are paced: at most five a
- * second (the shard's limit), at once while behind, ever slower up to `poll` while nothing comes.
+ * At most one call is under way and at most one answer waits for the one before it to be taken. An
+ * answer goes into memory that grows with it, so a quiet shard holds next to none. How much is
+ * asked for follows what the way there is like: about 1 MiB of text (what stays in the second-level
+ * cache while it is decoded), more where an answer is long on its way or reads are refused.
+ *
+ * Reads are paced: at most five and 2 MB a second (the shard's limits), at once while behind, ever
+ * slower up to `poll` while nothing comes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +16,15 @@
 #include "sdk/wire/cbor.h"
 #include "sdk/wire/json.h"
 
-#define CAPACITY_MAX   (1536 * 1024)
+#define WANTED_NEAR    (1024 * 1024)      /* bytes of text of an answer while there is more */
+#define WANTED_SHARED  (6 * 1024 * 1024)  /* the same, when reads are refused */
+#define WANTED_FAR     (10 * 1024 * 1024) /* the same, when answers are long on their way */
+#define FAR_MS         8                  /* that long */
+#define FAR_LOOKS      32                 /* answers of which the shortest time counts */
+#define CAPACITY_MIN   2048
 #define CAPACITY_WORST (16 * 1024 * 1024) /* one record of 10 MiB as base64 and its frame */
+#define FRESH_MS       240000             /* an iterator is good for five minutes */
+#define CALL_MS        30000
 #define GAP_MS         250 /* to the next read when the last one brought all there was */
 #define RETRY_BASE_MS  200
 
@@ -23,12 +32,14 @@ static void records_arrived(kp_node *node, void *arg, const kp_aws_response *res
 
 /* ---- pace */
 
-/* When the shard may be read again without going over its limit. */
+/* When the shard may be read again without going over its limits. */
 int64_t poll_allowed_at(const struct shard *shard)
 {
-    int64_t oldest = shard->reads[shard->read_at];
+    int64_t oldest = shard->reads[shard->read_at], at = oldest ? oldest + 1000 : 0;
 
-    return shard->source->info->no_limits || !oldest ? 0 : oldest + 1000;
+    if (shard->source->info->no_limits)
+        return 0;
+    return at > shard->bytes_until ? at : shard->bytes_until;
 }
 
 static void note_read(struct shard *shard)
@@ -37,72 +48,79 @@ static void note_read(struct shard *shard)
     shard->read_at = (shard->read_at + 1) % READS_A_SECOND;
 }
 
+static void note_bytes(struct shard *shard)
+{
+    const struct kinesis_answer *a = &shard->answer;
+    int64_t from = shard->in.sent_ms, bytes = 0;
+
+    for (size_t i = 0; i < a->count; i++)
+        bytes += a->entries[i].data_len + a->entries[i].key_len;
+    if (from < shard->bytes_until)
+        from = shard->bytes_until;
+    shard->bytes_until = from + bytes * 1000 / BYTES_A_SECOND;
+    kp->lane_count(shard->lane, "bytes", bytes);
+}
+
 static void plan_next_read(struct shard *shard)
 {
     const struct source *source = shard->source;
-    int64_t gap = 0, poll = source->config->poll_ms, allowed = poll_allowed_at(shard);
+    int64_t gap = 0, poll = source->config->poll_ms;
 
     if (shard->answer.count)
         shard->empties = 0;
-    else if (shard->answer.behind_ms == 0 && shard->empties < 16)
+    else if (shard->behind_ms == 0 && shard->empties < 16)
         shard->empties++;
-    if (shard->answer.behind_ms == 0 && !(source->info->no_limits && shard->answer.count))
+    if (shard->behind_ms == 0 && !(source->info->no_limits && shard->answer.count))
         gap = (int64_t)(source->info->no_limits ? 10 : GAP_MS) << shard->empties;
     shard->not_before = kp->now_ms() + (gap < poll ? gap : poll);
     if (source->epoch > shard->call_epoch) /* somebody waits for us */
         shard->not_before = 0;
-    if (shard->not_before < allowed)
-        shard->not_before = allowed;
 }
 
 /* ---- the iterator */
 
+static bool take_iterator(struct shard *shard, kp_slice body)
+{
+    char text[ITERATOR_MAX + 1];
+
+    return kinesis_iterator_parse(body.ptr, body.len, text, sizeof(text)) &&
+           shard_set_iterator(shard, text, strlen(text));
+}
+
 static void iterator_arrived(kp_node *node, void *arg, const kp_aws_response *response)
 {
     struct shard *shard = arg;
-    struct source *source = shard->source;
 
     (void)node;
     shard->call = NULL;
+    kpw_buf_fini(&shard->body);
     if (response->error) {
         shard_judge(shard, "GetShardIterator", response);
-    } else if (!kinesis_iterator_parse(response->body.ptr, response->body.len, shard->iterator,
-                                       sizeof(shard->iterator))) {
+    } else if (!take_iterator(shard, response->body)) {
         shard_failed(shard, "MalformedAnswer", "GetShardIterator");
     } else {
-        if (source->config->start == START_LATEST && !shard->is_child && !shard->read_to[0] &&
-            !shard->latest_ms)
+        if (shard->begin == BEGIN_LATEST && !shard->read_to[0] && !shard->latest_ms)
             shard->latest_ms = kp->wall_ms();
         shard->state = SHARD_READING;
-        shard->not_before = poll_allowed_at(shard);
+        shard->not_before = 0;
     }
     shard_go(shard);
 }
 
-static void send_call(struct shard *shard, const char *target, kp_aws_fn fn)
+void poll_iterator(struct shard *shard)
 {
     struct source *source = shard->source;
+    struct kpw_buf *t = &shard->body;
     kp_aws_request request = {
         .size = sizeof(request),
         .service = "kinesis",
-        .target = target,
-        .content_type = wire_content_type(shard->is_cbor),
-        .body = {shard->body.ptr, shard->body.len},
+        .target = "Kinesis_20131202.GetShardIterator",
         .attempts = 1,
-        .into = shard->slab,
-        .into_capacity = shard->slab ? shard->capacity : 0,
     };
-
-    shard->call = source->aws->call(source->node, &request, fn, shard);
-}
-
-void poll_iterator(struct shard *shard)
-{
-    struct kpw_buf *t = &shard->body;
 
     kpw_buf_clear(t);
     kpw_buf_appendf(t, "{\"StreamName\":\"%s\",\"ShardId\":\"%s\",\"ShardIteratorType\":",
-                    shard->source->config->stream->name, shard->id);
+                    source->config->stream->name, shard->id);
     shard_add_position(shard, "StartingSequenceNumber", t);
     kpw_buf_puts(t, "}");
     if (t->failed) {
@@ -111,8 +129,65 @@ void poll_iterator(struct shard *shard)
         shard_alarm(shard, shard->not_before);
         return;
     }
-    shard->is_cbor = false;
-    send_call(shard, "Kinesis_20131202.GetShardIterator", iterator_arrived);
+    request.body = (kp_slice){t->ptr, t->len};
+    shard->call = source->aws->call(source->node, &request, iterator_arrived, shard);
+}
+
+/* ---- an answer while it comes */
+
+/* Room for `more` bytes. False: not now. */
+static bool make_room(struct shard *shard, size_t more)
+{
+    struct incoming in = shard->in;
+    size_t size = in.capacity * 2;
+
+    if (in.capacity - in.len >= more)
+        return true;
+    while (size < in.len + more)
+        size *= 2;
+    if (!shard_take_slab(shard, size)) {
+        shard->in = in;
+        return false;
+    }
+    memcpy(kp->slab_data(shard->in.slab), kp->slab_data(in.slab), in.len);
+    kp->slab_unref(in.slab);
+    return true;
+}
+
+static bool piece_came(kp_node *node, void *arg, kp_slice piece)
+{
+    struct shard *shard = arg;
+    struct incoming *in = &shard->in;
+
+    (void)node;
+    if (!in->first_ms)
+        in->first_ms = kp->now_ms();
+    if (in->len + piece.len > CAPACITY_WORST) {
+        in->is_too_long = true; /* the rest is left out; the answer's end says so */
+        return true;
+    }
+    if (!make_room(shard, piece.len)) {
+        in->is_held = true;
+        return false;
+    }
+    memcpy(kp->slab_data(in->slab) + in->len, piece.ptr, piece.len);
+    in->len += piece.len;
+    return true;
+}
+
+/* A small answer moves out of its large slab. The large one is kept when that fails. */
+static void shrink_slab(struct shard *shard)
+{
+    struct incoming in = shard->in;
+
+    if (in.len * 4 > in.capacity || in.capacity <= CAPACITY_MIN)
+        return;
+    if (!shard_take_slab(shard, in.len + 1)) {
+        shard->in = in;
+        return;
+    }
+    memcpy(kp->slab_data(shard->in.slab), kp->slab_data(in.slab), in.len);
+    kp->slab_unref(in.slab);
 }
 
 /* ---- reading */
@@ -136,12 +211,33 @@ static void write_get_records(struct shard *shard)
     }
 }
 
-void poll_records(struct shard *shard)
+static void send_get_records(struct shard *shard)
+{
+    struct source *source = shard->source;
+    kp_aws_request request = {
+        .size = sizeof(request),
+        .service = "kinesis",
+        .target = "Kinesis_20131202.GetRecords",
+        .content_type = wire_content_type(shard->is_cbor),
+        .body = {shard->body.ptr, shard->body.len},
+        .timeout_ms = CALL_MS,
+        .attempts = 1,
+        .piece = piece_came,
+    };
+
+    shard->in.sent_ms = kp->now_ms();
+    shard->call_epoch = source->epoch;
+    note_read(shard);
+    kp->lane_count(shard->lane, "calls", 1);
+    shard->call = source->aws->call(source->node, &request, records_arrived, shard);
+}
+
+static void ask(struct shard *shard)
 {
     struct kpw_buf *t = &shard->body;
-    size_t limit = shard->wanted / 3 * 2 / shard->record_bytes;
+    size_t limit = shard->wanted / shard->record_bytes;
 
-    if (!shard_take_slab(shard, shard->wanted))
+    if (!shard_take_slab(shard, shard->expected + shard->expected / 8 + CAPACITY_MIN))
         return;
     shard->limit = limit < 1 ? 1 : limit > 10000 ? 10000 : (uint32_t)limit;
     write_get_records(shard);
@@ -151,85 +247,122 @@ void poll_records(struct shard *shard)
         shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return;
     }
-    shard->call_epoch = shard->source->epoch;
-    note_read(shard);
-    send_call(shard, "Kinesis_20131202.GetRecords", records_arrived);
+    send_get_records(shard);
+}
+
+static bool is_due(struct shard *shard)
+{
+    int64_t allowed = poll_allowed_at(shard);
+
+    if (shard->not_before < allowed)
+        shard->not_before = allowed;
+    return shard_is_due(shard);
+}
+
+void poll_go(struct shard *shard)
+{
+    if (shard->in.is_held && shard->call) {
+        shard->in.is_held = false;
+        shard->source->aws->resume(shard->call);
+    }
+    if (shard->call || shard->in.is_whole || shard->at_end || !is_due(shard))
+        return;
+    if (kp->now_ms() < shard->iterator_ms + FRESH_MS) {
+        ask(shard);
+        return;
+    }
+    shard->state = SHARD_POSITIONING; /* it may have expired before its call arrives */
+    poll_iterator(shard);
+}
+
+/* How far away the service is: the shortest of the last times to the first byte. */
+static void note_distance(struct source *source, const struct incoming *in)
+{
+    int64_t ms = in->first_ms - in->sent_ms;
+
+    if (source->far_n == 0 || ms < source->far_ms)
+        source->far_ms = ms;
+    source->far_n = (source->far_n + 1) % FAR_LOOKS;
 }
 
 /* More next time when there was more, less when little came. */
 static void adapt(struct shard *shard, size_t body_len)
 {
-    const struct kinesis_answer *a = &shard->answer;
-    size_t count = a->count;
+    const struct source *source = shard->source;
+    bool is_far = source->info->no_limits && source->far_ms >= FAR_MS;
+    size_t count = shard->answer.count, most = is_far ? WANTED_FAR : WANTED_NEAR;
 
     if (count) {
         size_t each = body_len / count + 1, mean = ((size_t)shard->record_bytes * 7 + each) / 8;
 
         shard->record_bytes = (uint32_t)(each > mean ? each : mean);
     }
-    if ((count == shard->limit || a->behind_ms > 0) && shard->wanted < CAPACITY_MAX)
-        shard->wanted = shard->wanted * 4 < CAPACITY_MAX ? shard->wanted * 4 : CAPACITY_MAX;
-    else if (shard->wanted > CAPACITY_MAX && body_len * 8 < shard->wanted)
-        shard->wanted = CAPACITY_MAX;
-    else if (count == 0 && a->behind_ms == 0)
-        shard->wanted = POLL_CAPACITY_MIN;
+    if (shard->behind_ms > 0 && shard->wanted < most)
+        shard->wanted = shard->wanted * 2 < most ? shard->wanted * 2 : most;
+    else if (shard->behind_ms == 0 && shard->wanted > WANTED_NEAR)
+        shard->wanted = WANTED_NEAR;
+    shard->expected = shard->behind_ms > 0 ? shard->wanted : count ? body_len : 0;
 }
 
-/* The answer did not fit: ask for fewer, or, when it was one, make more room. */
-static void shrink(struct shard *shard)
+bool poll_take(struct shard *shard)
+{
+    struct incoming in = shard->in;
+
+    if (!in.is_whole || shard->answer_slab || (shard->fill.batch && fill_is_due(shard)))
+        return false;
+    shard->in.is_whole = false;
+    if (shard_take_answer(shard, kp->slab_data(in.slab), in.len)) {
+        shard->iterator_ms = in.came_ms;
+        shard_succeeded(shard);
+        note_bytes(shard);
+        note_distance(shard->source, &in);
+        adapt(shard, in.len);
+        plan_next_read(shard);
+    }
+    shard_drop_slab(shard);
+    return true;
+}
+
+/* Fewer records next time; when it was one there is no way to have it. */
+static void was_too_long(struct shard *shard)
 {
     if (shard->limit > 1)
-        shard->record_bytes = (uint32_t)(shard->wanted / 3 * 2 / (shard->limit / 4 + 1) + 1);
-    else if (shard->wanted < CAPACITY_WORST)
-        shard->wanted = shard->wanted * 4 < CAPACITY_WORST ? shard->wanted * 4 : CAPACITY_WORST;
+        shard->record_bytes = (uint32_t)(shard->wanted / (shard->limit / 4 + 1) + 1);
     else
         shard_failed(shard, "BodyTooLarge", "one record does not fit into 16 MiB");
 }
 
-/* A small answer moves out of its large slab. The large one is given back when that fails too. */
-static char *settle_memory(struct shard *shard, size_t len)
+/* Reads that are refused are fewer when each brings more. */
+static void note_refusal(struct shard *shard, const kp_aws_response *response)
 {
-    kp_node *node = shard->source->node;
-    char *text = kp->slab_data(shard->slab);
-    kp_slab *small = NULL;
-
-    if (len * 4 > shard->capacity || len < 64)
-        return text;
-    if (kp->reserve(node, len)) {
-        small = kp->slab_new(node, len);
-        if (!small)
-            kp->unreserve(node, len);
-    }
-    if (!small)
-        return text;
-    memcpy(kp->slab_data(small), text, len);
-    shard_drop_slab(shard);
-    shard->slab = small;
-    return kp->slab_data(small);
+    if (response->throttled && shard->behind_ms > 0 && shard->wanted < WANTED_SHARED)
+        shard->wanted = shard->wanted * 2 < WANTED_SHARED ? shard->wanted * 2 : WANTED_SHARED;
 }
 
 static void records_arrived(kp_node *node, void *arg, const kp_aws_response *response)
 {
     struct shard *shard = arg;
+    kp_aws_response whole = *response;
 
     (void)node;
     shard->call = NULL;
-    if (wire_refused(&shard->source->wire, shard->is_cbor, response)) {
+    kpw_buf_fini(&shard->body);
+    if (!response->error)
+        whole.body = (kp_slice){kp->slab_data(shard->in.slab), shard->in.len};
+    if (shard->in.is_too_long) {
+        was_too_long(shard);
+        shard_drop_slab(shard);
+    } else if (wire_refused(&shard->source->wire, shard->is_cbor, &whole)) {
         shard->not_before = 0; /* again, in JSON */
-    } else if (!response->error) {
-        if (shard_take_answer(shard, settle_memory(shard, response->body.len),
-                              response->body.len)) {
-            shard_succeeded(shard);
-            adapt(shard, response->body.len);
-            plan_next_read(shard);
-        }
-    } else if (calls_judge(response) == CALLS_TOO_LONG) {
-        shrink(shard);
-    } else {
+        shard_drop_slab(shard);
+    } else if (response->error) {
+        note_refusal(shard, response);
         shard_judge(shard, "GetRecords", response);
+        shard_drop_slab(shard);
+    } else {
+        shard->in.is_whole = true;
+        shard->in.came_ms = kp->now_ms();
+        shrink_slab(shard);
     }
-    shard_drop_slab(shard);
-    if (shard->state == SHARD_READING && shard->not_before < poll_allowed_at(shard))
-        shard->not_before = poll_allowed_at(shard);
     shard_go(shard);
 }

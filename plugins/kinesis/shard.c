@@ -1,9 +1,8 @@
-/* shard.c - the life of one shard: its lane, its errors, its answers, its end.
+/* shard.c - the life of one shard from its grant: its lane, its errors, its answers, its end.
  *
  * How it is read is not here: poll.c asks for records, fanout.c gets them pushed; both hand their
  * answers to shard_take_answer(), and fill.c makes batches of them.
  */
-#include "plugins/kinesis/family.h"
 #include "plugins/kinesis/source.h"
 #include "sdk/wire/cbor.h"
 #include "sdk/wire/json.h"
@@ -58,6 +57,7 @@ void shard_failed(struct shard *shard, const char *error, const char *message)
         kp->now_ms() + calls_backoff_ms(&source->random, shard->tries, RETRY_BASE_MS, RETRY_MAX_MS);
     shard->tries++;
     kp->count(source->node, "read_errors", 1);
+    kp->lane_count(shard->lane, "errors", 1);
     if (shard->has_complained ||
         (shard->complained_ms && kp->now_ms() < shard->complained_ms + QUIET_MS))
         return; /* throttles come and go many times a minute where several read one shard */
@@ -73,6 +73,7 @@ void shard_succeeded(struct shard *shard)
         kp->log(shard->source->node, KP_LOG_INFO, "shard.recovered", "shard=%s tries=%u", shard->id,
                 shard->tries);
     shard->has_complained = false;
+    shard->is_missing = false;
     shard->tries = 0;
 }
 
@@ -81,11 +82,14 @@ void shard_judge(struct shard *shard, const char *action, const kp_aws_response 
 {
     struct source *source = shard->source;
 
+    if (response->throttled)
+        kp->lane_count(shard->lane, "throttles", 1);
     switch (calls_judge(response)) {
     case CALLS_AGAIN: shard_failed(shard, response->error, response->message); break;
     case CALLS_ITERATOR: shard->state = SHARD_POSITIONING; break;
     case CALLS_MISSING: /* the shard or the whole stream: the list will tell */
         shard_failed(shard, response->error, response->message);
+        shard->is_missing = true;
         discover_now(source);
         break;
     case CALLS_REQUEST: /* an iterator of another time; an own mistake does not go away */
@@ -97,6 +101,7 @@ void shard_judge(struct shard *shard, const char *action, const kp_aws_response 
         /* fall through */
     default:
         (void)calls_fail(source->node, action, source->config->stream, response);
+        source->has_failed = true;
         shard->not_before = INT64_MAX / 2;
         break;
     }
@@ -111,24 +116,35 @@ static bool is_digit(char c)
 
 void shard_add_position(struct shard *shard, const char *member, struct kpw_buf *t)
 {
-    const struct source *source = shard->source;
-    int start = source->config->start;
-
-    if (is_digit(shard->read_to[0])) {
+    if (shard->read_to[0]) {
         /* The record of a checkpoint may be an aggregate that is settled in part: it is read again.
          */
         kpw_buf_appendf(t, "\"%s_SEQUENCE_NUMBER\",\"%s\":\"%s\"",
-                        shard->fill.resumes ? "AT" : "AFTER", member, shard->read_to);
+                        shard->fill.resume ? "AT" : "AFTER", member, shard->read_to);
     } else if (shard->latest_ms) { /* LATEST again would leave out what came since */
         kpw_buf_appendf(t, "\"AT_TIMESTAMP\",\"Timestamp\":%lld.%03d",
                         (long long)(shard->latest_ms / 1000), (int)(shard->latest_ms % 1000));
-    } else if (start == START_AT_TIMESTAMP) {
-        kpw_buf_appendf(t, "\"AT_TIMESTAMP\",\"Timestamp\":%.3f", source->start_s);
-    } else if (start == START_LATEST && !shard->is_child) {
-        kpw_buf_puts(t, "\"LATEST\"");
+    } else if (shard->begin == BEGIN_TIME) {
+        kpw_buf_appendf(t, "\"AT_TIMESTAMP\",\"Timestamp\":%.3f", shard->source->start_s);
     } else {
-        kpw_buf_puts(t, "\"TRIM_HORIZON\"");
+        kpw_buf_puts(t, shard->begin == BEGIN_LATEST ? "\"LATEST\"" : "\"TRIM_HORIZON\"");
     }
+}
+
+bool shard_set_iterator(struct shard *shard, const char *text, size_t len)
+{
+    if (len + 1 > shard->iterator_room) {
+        char *grown = realloc(shard->iterator, len + 1);
+
+        if (!grown)
+            return false;
+        shard->iterator = grown;
+        shard->iterator_room = len + 1;
+    }
+    memcpy(shard->iterator, text, len);
+    shard->iterator[len] = 0;
+    shard->iterator_ms = kp->now_ms();
+    return true;
 }
 
 bool shard_take_slab(struct shard *shard, size_t size)
@@ -137,37 +153,53 @@ bool shard_take_slab(struct shard *shard, size_t size)
 
     if (!kp->reserve(node, size))
         return false; /* wake() comes */
-    shard->slab = kp->slab_new(node, size);
-    if (!shard->slab) {
+    shard->in.slab = kp->slab_new(node, size);
+    if (!shard->in.slab) {
         kp->unreserve(node, size);
         shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return false;
     }
-    shard->capacity = size;
+    shard->in.capacity = size;
     return true;
 }
 
 void shard_drop_slab(struct shard *shard)
 {
-    if (shard->slab)
-        kp->slab_unref(shard->slab);
-    shard->slab = NULL;
+    if (shard->in.slab)
+        kp->slab_unref(shard->in.slab);
+    shard->in = (struct incoming){0};
+}
+
+static bool parse(struct shard *shard, char *text, size_t len)
+{
+    struct source *source = shard->source;
+    struct kinesis_answer *a = &shard->answer;
+
+    if (!a->entries && source->spare) {
+        a->entries = source->spare; /* moved */
+        a->room = source->spare_room;
+        source->spare = NULL;
+        source->spare_room = 0;
+    }
+    shard->at = 0;
+    if (kinesis_answer_parse(a, text, len) && a->next_len <= ITERATOR_MAX &&
+        shard_set_iterator(shard, a->next_len ? a->next : "", a->next_len))
+        return true;
+    a->count = 0;
+    shard_failed(shard, "MalformedAnswer", a->why);
+    return false;
 }
 
 bool shard_take_answer(struct shard *shard, char *text, size_t len)
 {
     struct kinesis_answer *a = &shard->answer;
-    shard->at = 0;
-    if (!kinesis_answer_parse(a, text, len) || a->next_len > ITERATOR_MAX) {
-        a->count = 0;
-        shard_failed(shard, "MalformedAnswer", a->why);
+
+    if (!parse(shard, text, len))
         return false;
-    }
     if (a->behind_ms == 0 && a->count >= shard->limit)
         a->behind_ms = 1; /* there may be more of the same millisecond */
+    shard->behind_ms = a->behind_ms;
     shard->at_end = a->next == NULL || a->has_children;
-    memcpy(shard->iterator, a->next_len ? a->next : "", a->next_len);
-    shard->iterator[a->next_len] = 0;
     if (a->behind_ms == 0 || shard->at_end)
         shard->answer_epoch = shard->call_epoch;
     if (a->count) {
@@ -175,156 +207,159 @@ bool shard_take_answer(struct shard *shard, char *text, size_t len)
 
         memcpy(shard->read_to, last->sequence, last->sequence_len);
         shard->read_to[last->sequence_len] = 0;
-        shard->was_followed = true;
-        shard->answer_slab = shard->slab;
-        shard->slab = NULL; /* moved */
+        shard->answer_slab = shard->in.slab;
+        shard->in.slab = NULL; /* moved */
     }
+    watch_fetched(shard);
     return true;
 }
 
 /* ---- the life of a shard -------------------------------------------------------------------- */
 
 /* Checkpoints may be the KCL's: beside sequence numbers those are words. */
-static void take_position(struct shard *shard, const kp_position *at)
+static bool take_position(struct shard *shard, const kp_position *at)
 {
-    if (!at->text.len || at->text.len >= sizeof(shard->read_to))
-        return;
-    memcpy(shard->read_to, at->text.ptr, at->text.len);
-    shard->read_to[at->text.len] = 0;
-    if (strcmp(shard->read_to, "TRIM_HORIZON") == 0)
-        shard->is_child = true;
-    if (strcmp(shard->read_to, "SHARD_END") != 0 && !is_digit(shard->read_to[0]))
-        shard->read_to[0] = 0; /* LATEST, AT_TIMESTAMP: what `start` says holds */
-    if (is_digit(shard->read_to[0]) && (at->sub || shard->source->config->deaggregate))
-        fill_resume(shard, shard->read_to, at->sub);
-}
+    const struct source *source = shard->source;
+    struct kpw_slice text = kpw_slice(at->text.ptr, at->text.len);
 
-static kp_slice slice_of(const char *text)
-{
-    return (kp_slice){text, strlen(text)};
-}
-
-/* For whoever else reads the lease table. */
-static void tell_about(struct shard *shard)
-{
-    char low[KPW_U128_SIZE], high[KPW_U128_SIZE];
-    kp_lane_about about = {
-        .size = sizeof(about),
-        .parents = {slice_of(shard->parents[0]), slice_of(shard->parents[1])},
-        .low_hash = {low, kpw_u128_format(shard->low, low)},
-        .high_hash = {high, kpw_u128_format(shard->high, high)},
-    };
-
-    kp->lane_about(shard->lane, &about);
-}
-
-void shard_open(struct shard *shard)
-{
-    struct source *source = shard->source;
-    kp_position at = {0};
-
-    shard->timer = source->timers->create(source->node, alarm_rang, shard);
-    shard->lane = shard->timer ? kp->lane_open(source->node, shard->id, shard, &at) : NULL;
-    if (!shard->lane) {
-        (void)kp->fail(source->node, "cannot open a lane for %s", shard->id);
-        return;
+    if (text.len && text.len <= KP_POSITION_MAX && is_digit(text.ptr[0])) {
+        memcpy(shard->read_to, text.ptr, text.len);
+        shard->read_to[text.len] = 0;
+        return (!at->sub && !source->config->deaggregate) ||
+               fill_resume(shard, shard->read_to, at->sub);
     }
-    tell_about(shard);
-    take_position(shard, &at);
-    shard->was_followed =
-        shard->read_to[0] || shard->is_child || source->config->start != START_LATEST;
-    shard->wanted = POLL_CAPACITY_MIN * 4;
-    shard->record_bytes = RECORD_GUESS;
-    kpw_event_reader_init(&shard->fanout.reader, FANOUT_EVENT_MAX);
-    shard->state = SHARD_POSITIONING;
-    kp->log(source->node, KP_LOG_INFO, "shard.opened", "stream=%s shard=%s from=%s",
-            source->config->stream->name, shard->id,
-            shard->read_to[0] ? shard->read_to
-            : shard->is_child ? "TRIM_HORIZON"
-                              : "start");
-    if (strcmp(shard->read_to, "SHARD_END") == 0) {
-        shard->state = SHARD_READING;
+    if (kpw_slice_is(text, KP_POSITION_END))
         shard->at_end = true;
-    }
-    shard_go(shard);
+    else if (kpw_slice_is(text, "LATEST"))
+        shard->begin = BEGIN_LATEST;
+    else if (kpw_slice_is(text, "AT_TIMESTAMP") && source->config->start == START_AT_TIMESTAMP)
+        shard->begin = BEGIN_TIME;
+    else if (!kpw_slice_is(text, "TRIM_HORIZON")) /* from its oldest record, that none is lost */
+        kp->log(source->node, KP_LOG_WARN, "shard.position", "stream=%s shard=%s position=%.*s",
+                source->config->stream->name, shard->id, (int)text.len, text.ptr);
+    return true;
 }
 
-/* The checkpoint becomes KCL's word for a shard that is done with, once all of it is settled. */
-static void submit_end(struct shard *shard)
+static kpw_u128 hash_key(kp_slice text, kpw_u128 other)
 {
-    kp_position end = {slice_of("SHARD_END"), 0};
-    kp_batch *b = kp->batch_new(shard->source->node, 1);
+    kpw_u128 key;
 
-    if (!b)
-        return; /* read again after a restart, only to find its end */
-    shard->unsettled++;
-    kp->submit(shard->lane, b, &end, shard);
+    return text.len && kpw_u128_parse(kpw_slice(text.ptr, text.len), &key) ? key : other;
 }
 
-/* All is submitted: the children are looked for at once, and begin when all is settled. */
-static void close_lane(struct shard *shard)
+static struct shard *new_shard(struct source *source, const kp_grant *grant)
+{
+    struct shard *shard = calloc(1, sizeof(*shard));
+
+    if (!shard)
+        return NULL;
+    shard->source = source;
+    shard->state = SHARD_CLOSED; /* it has no lane yet */
+    memcpy(shard->id, grant->name.ptr, grant->name.len);
+    shard->low = hash_key(grant->about.low_hash, 0);
+    shard->high = hash_key(grant->about.high_hash, KPW_U128_MAX);
+    shard->wanted = POLL_WANTED_FIRST;
+    shard->record_bytes = RECORD_GUESS;
+    shard->watched_ms = shard->fetched_ms = kp->now_ms();
+    shard->next = source->shards;
+    source->shards = shard;
+    shard->timer = source->timers->create(source->node, alarm_rang, shard);
+    return shard->timer && take_position(shard, &grant->start) ? shard : NULL;
+}
+
+void shard_grant(struct source *source, const kp_grant *grant)
+{
+    struct shard *shard = grant->name.len <= SHARD_ID_MAX ? new_shard(source, grant) : NULL;
+    kp_position start;
+
+    if (shard)
+        shard->lane = kp->lane_open(source->node, shard->id, shard, &start);
+    if (!shard || !shard->lane) {
+        (void)kp->fail(source->node, "cannot open a lane for %.*s", (int)grant->name.len,
+                       grant->name.ptr);
+        source->has_failed = true;
+        return;
+    }
+    kp->log(source->node, KP_LOG_INFO, "shard.opened", "stream=%s shard=%s from=%.*s",
+            source->config->stream->name, shard->id, (int)grant->start.text.len,
+            grant->start.text.ptr);
+    shard->state = shard->at_end ? SHARD_READING : SHARD_POSITIONING;
+    shard_alarm(shard, kp->now_ms());
+}
+
+void shard_close(struct shard *shard)
 {
     struct source *source = shard->source;
 
-    if (shard->call) /* a shard that vanished while it was asked */
-        source->aws->cancel(shard->call);
-    shard->call = NULL;
-    shard_drop_slab(shard);
-    shard->state = SHARD_DRAINING;
-    shard->caught_epoch = source->epoch;
-    submit_end(shard);
+    if (shard->state == SHARD_CLOSED)
+        return;
+    shard->state = SHARD_CLOSED;
+    shard_stop(shard);
+    fill_drop(shard);
     kp->lane_close(shard->lane);
     shard->lane = NULL;
-    kp->log(source->node, KP_LOG_INFO, "shard.ended", "stream=%s shard=%s",
-            source->config->stream->name, shard->id);
-    discover_now(source);
+    source->timers->start(source->reaper, 0, 0);
 }
 
-static void finish(struct shard *shard)
+/* All is submitted: the checkpoint becomes KCL's word for a shard that is done with. */
+static void end(struct shard *shard)
 {
-    if (!family_finished(shard->source->family, shard->id, shard->was_followed)) {
+    struct source *source = shard->source;
+    const kp_position end = {{KP_POSITION_END, strlen(KP_POSITION_END)}, 0};
+    kp_batch *b = kp->batch_new(source->node, 1);
+
+    if (!b) {
         shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return;
     }
-    shard->state = SHARD_DONE;
-    discover_start_ready(shard->source);
+    kp->submit(shard->lane, b, &end, NULL);
+    kp->log(source->node, KP_LOG_INFO, "shard.ended", "stream=%s shard=%s",
+            source->config->stream->name, shard->id);
+    shard_close(shard);
+    discover_caught_up(source);
+}
+
+/* The next answer. The call for the one behind it is made first: it is on its way while this one
+ * is taken apart. */
+static bool next_answer(struct shard *shard)
+{
+    return shard->source->is_pushed ? fanout_take(shard) : poll_take(shard);
 }
 
 static void read_on(struct shard *shard)
 {
     uint64_t before = shard->caught_epoch;
 
-    do
+    do {
+        if (!shard->source->is_pushed)
+            poll_go(shard);
         fill_submit(shard);
-    while (shard->source->is_pushed && fanout_take(shard));
+    } while (shard->state == SHARD_READING && next_answer(shard));
+    if (shard->state != SHARD_READING)
+        return;
     if (shard->at_end && !shard->fill.batch && shard->at == shard->answer.count)
-        close_lane(shard);
+        end(shard);
     else if (shard->source->is_pushed)
         fanout_go(shard);
-    else if (!shard->call && !shard->answer_slab && (!shard->fill.batch || !fill_is_due(shard)) &&
-             shard_is_due(shard))
-        poll_records(shard);
     if (shard->caught_epoch > before)
         discover_caught_up(shard->source);
 }
 
 void shard_go(struct shard *shard)
 {
-    if (shard->source->stopped || shard->is_going)
+    if (shard->source->stopped || shard->is_going || shard->state == SHARD_CLOSED)
         return;
     shard->is_going = true; /* submit() may settle and wake at once */
     if (shard->state == SHARD_POSITIONING && shard->source->is_pushed)
         shard->state = SHARD_READING; /* a subscription says its position itself */
     if (shard->state == SHARD_POSITIONING) {
         fill_submit(shard);
-        if (!shard->call && shard_is_due(shard))
+        if (shard->state == SHARD_POSITIONING && !shard->call && shard_is_due(shard))
             poll_iterator(shard);
-    } else if (shard->state == SHARD_READING) {
+    } else {
         read_on(shard);
     }
     shard->is_going = false;
-    if (shard->state == SHARD_DRAINING && shard->unsettled == 0)
-        finish(shard);
 }
 
 void shard_hurry(struct shard *shard)
@@ -333,6 +368,20 @@ void shard_hurry(struct shard *shard)
         shard->not_before > poll_allowed_at(shard))
         shard->not_before = poll_allowed_at(shard);
     shard_go(shard);
+}
+
+void shard_rebuild(struct shard *shard)
+{
+    if (shard->fanout) {
+        fanout_leave(shard);
+    } else {
+        if (shard->call)
+            shard->source->aws->cancel(shard->call);
+        shard->call = NULL;
+        shard_drop_slab(shard);
+    }
+    shard->state = SHARD_POSITIONING;
+    shard_alarm(shard, kp->now_ms());
 }
 
 void shard_stop(struct shard *shard)
@@ -346,17 +395,14 @@ void shard_stop(struct shard *shard)
     shard->alarm_at = 0;
 }
 
-void shard_fini(struct shard *shard)
+void shard_free(struct shard *shard)
 {
     shard_stop(shard);
-    fill_fini(shard);
+    fill_drop(shard);
     fanout_fini(shard);
-    if (shard->answer_slab)
-        kp->slab_unref(shard->answer_slab);
-    shard->answer_slab = NULL;
     if (shard->timer)
         shard->source->timers->destroy(shard->timer);
-    shard->timer = NULL;
-    kinesis_answer_fini(&shard->answer);
+    free(shard->iterator);
     kpw_buf_fini(&shard->body);
+    free(shard);
 }

@@ -1,12 +1,11 @@
 /* source.c - source "kinesis": the records of a stream, one lane per shard.
  *
- * The element: options, start, wake, catch_up, stop. The shards it reads are found by discover.c
+ * The element: options, start, wake, grants, catch_up, stop. The shards are found by discover.c
  * and read by shard.c.
  */
 #include "plugins/kinesis/source.h"
 
 #include "plugins/kinesis/elements.h"
-#include "plugins/kinesis/family.h"
 #include "sdk/wire/json.h"
 #include "sdk/wire/time.h"
 
@@ -40,6 +39,10 @@ static kp_status source_validate(kp_node *node, const void *config)
                         "timestamp must look like \"2024-05-01T12:00:00Z\" or be Unix seconds, "
                         "got \"%s\"",
                         c->timestamp);
+    for (size_t i = 1; i < c->shards.count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(c->shards.items[i], c->shards.items[j]) == 0)
+                return kp->fail(node, "shards names %s twice", c->shards.items[i]);
     return KP_OK;
 }
 
@@ -49,10 +52,30 @@ static void list_rang(kp_node *node, void *arg)
     discover_now(arg);
 }
 
-static void wait_rang(kp_node *node, void *arg)
+static void reaper_rang(kp_node *node, void *arg)
 {
+    struct source *source = arg;
+    struct shard **at = &source->shards;
+
     (void)node;
-    discover_start_ready(arg);
+    while (*at) {
+        struct shard *shard = *at;
+
+        if (shard->state != SHARD_CLOSED) {
+            at = &shard->next;
+            continue;
+        }
+        *at = shard->next;
+        shard_free(shard);
+    }
+}
+
+static bool make_timers(struct source *source)
+{
+    source->list_timer = source->timers->create(source->node, list_rang, source);
+    source->reaper = source->timers->create(source->node, reaper_rang, source);
+    source->watch = source->timers->create(source->node, watch_rang, source);
+    return source->list_timer && source->reaper && source->watch;
 }
 
 static kp_status source_open(kp_node *node, const void *config, void *state)
@@ -70,12 +93,7 @@ static kp_status source_open(kp_node *node, const void *config, void *state)
         (void)read_timestamp(source->config->timestamp, &source->start_s);
     kpw_random_init(&source->random);
     wire_init(&source->wire, source->config->wire);
-    source->family = family_join(source->info->pipeline, source->info->flow, source->info->stage);
-    source->list_timer = source->timers->create(node, list_rang, source);
-    source->wait_timer = source->timers->create(node, wait_rang, source);
-    if (!source->family || !source->list_timer || !source->wait_timer)
-        return kp->fail(node, "out of memory");
-    return KP_OK;
+    return make_timers(source) ? KP_OK : kp->fail(node, "out of memory");
 }
 
 static kp_status source_start(kp_node *node, void *state)
@@ -86,7 +104,9 @@ static kp_status source_start(kp_node *node, void *state)
     source->is_pushed = source->config->mode != MODE_POLLING;
     if (source->is_pushed)
         consumer_begin(source);
-    discover_now(source);
+    watch_start(source);
+    if (discover_offers(source))
+        discover_now(source);
     return KP_OK;
 }
 
@@ -103,18 +123,29 @@ static void source_wake(kp_node *node, void *state, kp_lane *lane, void *lane_st
         shard_go(shard);
 }
 
-static void source_settled(kp_node *node, void *state, void *token, const kp_result *results,
-                           uint32_t n)
+static void source_grant(kp_node *node, void *state, const kp_grant *grant)
 {
-    struct shard *shard = token;
-
     (void)node;
-    (void)state;
-    (void)results;
-    (void)n;
-    shard->unsettled--;
-    if (shard->state == SHARD_DRAINING)
-        shard_go(shard);
+    shard_grant(state, grant);
+}
+
+static void source_revoke(kp_node *node, void *state, kp_lane *lane, void *lane_state, bool is_lost)
+{
+    struct source *source = state;
+    struct shard *shard = lane_state;
+
+    if (!lane)
+        return;
+    kp->log(node, KP_LOG_INFO, "shard.left", "stream=%s shard=%s lost=%s",
+            source->config->stream->name, shard->id, is_lost ? "yes" : "no");
+    shard_close(shard);
+    discover_caught_up(source);
+}
+
+static void source_offer(kp_node *node, void *state)
+{
+    (void)node;
+    discover_now(state);
 }
 
 static void source_catch_up(kp_node *node, void *state)
@@ -123,9 +154,11 @@ static void source_catch_up(kp_node *node, void *state)
 
     (void)node;
     source->epoch++;
-    discover_now(source); /* shards that came since the last listing hold records too */
+    if (discover_offers(source))
+        discover_now(source); /* shards that came since the last listing hold records too */
     for (struct shard *shard = source->shards; shard; shard = shard->next)
         shard_hurry(shard);
+    discover_caught_up(source);
 }
 
 static void source_stop(kp_node *node, void *state)
@@ -134,11 +167,8 @@ static void source_stop(kp_node *node, void *state)
 
     (void)node;
     source->stopped = true;
-    source->timers->stop(source->list_timer);
-    source->timers->stop(source->wait_timer);
-    if (source->list_call)
-        source->aws->cancel(source->list_call);
-    source->list_call = NULL;
+    source->timers->stop(source->watch);
+    discover_stop(source);
     consumer_fini(source);
     for (struct shard *shard = source->shards; shard; shard = shard->next)
         shard_stop(shard);
@@ -151,13 +181,20 @@ static void source_close(kp_node *node, void *state)
     (void)node;
     discover_fini(source);
     consumer_fini(source);
+    while (source->shards) {
+        struct shard *next = source->shards->next;
+
+        shard_free(source->shards);
+        source->shards = next;
+    }
     if (source->timers) {
         source->timers->destroy(source->list_timer);
-        source->timers->destroy(source->wait_timer);
+        source->timers->destroy(source->reaper);
+        source->timers->destroy(source->watch);
     }
-    source->list_timer = source->wait_timer = NULL;
-    family_leave(source->family);
-    source->family = NULL;
+    source->list_timer = source->reaper = source->watch = NULL;
+    free(source->spare);
+    source->spare = NULL;
 }
 
 static const kp_option batch_options[] = {
@@ -190,6 +227,8 @@ static const kp_option source_options[] = {
      NULL},
     {"consumer", KP_T_STRING, offsetof(struct source_config, consumer), KP_OPTIONAL, NULL,
      "of fan-out: name or ARN of the consumer; default: the application's name", NULL},
+    {"shards", KP_T_LIST, offsetof(struct source_config, shards), KP_OPTIONAL, NULL,
+     "read exactly these shards, without sharing any with other processes", NULL},
     {0},
 };
 
@@ -206,8 +245,10 @@ const kp_element kinesis_source = {
     .open = source_open,
     .start = source_start,
     .wake = source_wake,
-    .settled = source_settled,
     .catch_up = source_catch_up,
     .stop = source_stop,
     .close = source_close,
+    .grant = source_grant,
+    .revoke = source_revoke,
+    .offer = source_offer,
 };

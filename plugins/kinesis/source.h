@@ -1,10 +1,12 @@
 /* source.h - private to the kinesis source: the state its files share.
  *
- * source.c is the element, discover.c lists the shards and starts those whose
- * turn it is, shard.c is one shard's life, poll.c and fanout.c read it, consumer.c
- * registers for fan-out, fill.c makes batches of what was read,
- * answer.c understands a GetRecords answer, family.c knows which shards other workers of the same
- * stage have finished.
+ * source.c is the element, discover.c lists the shards and offers them to the host, shard.c is one
+ * shard's life from grant to close, poll.c and fanout.c read it, consumer.c registers for fan-out,
+ * fill.c makes batches of what was read, answer.c understands a GetRecords answer, watch.c looks
+ * after shards that do not come on.
+ *
+ * The host shares the shards among workers and processes and keeps the order of parents and
+ * children; the instance of worker 0 alone tells it what there is.
  *
  * Threads: the worker of the node.
  */
@@ -13,6 +15,7 @@
 
 #include "plugins/kinesis/answer.h"
 #include "plugins/kinesis/calls.h"
+#include "plugins/kinesis/listing.h"
 #include "plugins/kinesis/wire.h"
 
 #include "sdk/wire/eventstream.h"
@@ -27,8 +30,9 @@
 #define SHARD_ID_MAX      128
 #define ITERATOR_MAX      1024
 #define FANOUT_EVENT_MAX  (16 * 1024 * 1024) /* a record of 10 MiB in base64 and its frame */
-#define POLL_CAPACITY_MIN (128 * 1024)       /* bytes of an answer of GetRecords */
+#define POLL_WANTED_FIRST (256 * 1024)       /* bytes of text of the first answer */
 #define READS_A_SECOND    5                  /* GetRecords per shard, for all its readers */
+#define BYTES_A_SECOND    (2 * 1000 * 1000)  /* of it, the same */
 
 enum source_mode { MODE_POLLING, MODE_FANOUT, MODE_AUTO };
 enum source_start { START_TRIM_HORIZON, START_LATEST, START_AT_TIMESTAMP };
@@ -49,16 +53,17 @@ struct source_config {
     int wire;             /* enum wire_choice */
     int mode;             /* enum source_mode */
     const char *consumer; /* its name, or its ARN; NULL: the application's name */
+    kp_list shards;       /* these alone, shared with nobody */
 };
 
 enum shard_state {
-    SHARD_FOREIGN = 0, /* another worker's */
-    SHARD_WAITING,     /* for its parents */
     SHARD_POSITIONING, /* needs an iterator */
     SHARD_READING,
-    SHARD_DRAINING, /* read to its end; records are still on their way */
-    SHARD_DONE,
+    SHARD_CLOSED, /* its lane is closed; freed as soon as nobody can be looking at it */
 };
+
+/* Where a shard begins of which no record was read. */
+enum shard_begin { BEGIN_HORIZON, BEGIN_LATEST, BEGIN_TIME };
 
 /* Of fill.c: the batch in hand, and the aggregate at entry shard->at of the answer. */
 struct fill {
@@ -74,9 +79,18 @@ struct fill {
     const struct kinesis_entry *last; /* the last one moved, while batches are filled */
     uint64_t last_sub;
     /* Of the checkpoint; until the first record was looked at. */
-    bool resumes;
-    char resume[KP_POSITION_MAX + 1];
+    char *resume; /* [owned] NULL: from then on */
     uint64_t resume_sub;
+};
+
+/* Of poll.c: the answer to GetRecords, as it comes, and while the one before it is taken. */
+struct incoming {
+    kp_slab *slab; /* [owned] grows with it */
+    size_t capacity, len;
+    bool is_held;  /* no memory for more: the connection is not read */
+    bool is_whole; /* it waits for its turn */
+    bool is_too_long;
+    int64_t sent_ms, first_ms, came_ms; /* monotonic: request, first byte (0: none), last byte */
 };
 
 /* Of fanout.c: the subscription, whose call is shard->call. */
@@ -91,32 +105,36 @@ struct fanout {
 
 struct shard {
     struct source *source; /* [borrowed] */
+    struct shard *next;
     char id[SHARD_ID_MAX + 1];
-    char parents[2][SHARD_ID_MAX + 1]; /* "" for none */
     enum shard_state state;
-    bool is_seen;       /* in the listing that is under way */
-    bool is_listed;     /* in the last whole one */
-    bool is_child;      /* begins at its oldest record whatever `start` says */
-    bool was_followed;  /* its children begin at their oldest record */
+    enum shard_begin begin;
     kpw_u128 low, high; /* its range of hash keys */
 
-    kp_lane *lane;       /* [owned by host] NULL before it is opened and after it is closed */
+    kp_lane *lane;       /* [owned by host] NULL once it is closed */
     kp_timer *timer;     /* [owned by node] */
     kp_aws_call *call;   /* the one under way */
     struct kpw_buf body; /* of that call */
-    kp_slab *slab;       /* where its answer goes [owned] */
-    size_t capacity;     /* of slab, when it was taken */
-    size_t wanted;       /* of the next one */
-    int64_t alarm_at;    /* when the timer rings, 0: it does not run */
-    bool is_going;       /* inside shard_go() */
-    bool is_cbor;        /* that call is in CBOR */
-    uint32_t limit;      /* records asked for by that call */
+    struct incoming in;
+    size_t wanted;     /* of the next answer, bytes of its text */
+    size_t expected;   /* what the last one had */
+    int64_t behind_ms; /* as it said */
+    int64_t alarm_at;  /* when the timer rings, 0: it does not run */
+    bool is_going;     /* inside shard_go() */
+    bool is_cbor;      /* that call is in CBOR */
+    bool is_missing;   /* the service does not know it: has ended, when a listing says so too */
+    uint32_t limit;    /* records asked for by that call */
 
-    char iterator[ITERATOR_MAX + 1];
+    char *iterator; /* [owned] with a NUL; NULL: none */
+    size_t iterator_room;
+    int64_t iterator_ms;               /* when it was got, monotonic */
     char read_to[KP_POSITION_MAX + 1]; /* sequence number of the last record read, "" for none */
     int64_t latest_ms;                 /* when an iterator of type LATEST was got, 0: never */
     int64_t not_before;                /* next call, monotonic */
     int64_t reads[READS_A_SECOND];     /* times of the last GetRecords calls, a ring */
+    int64_t bytes_until;               /* so long what was read uses up its bandwidth, monotonic */
+    int64_t watched_ms;                /* it came on, or could not, at that time; monotonic */
+    int64_t fetched_ms;                /* the last good answer or event, monotonic */
     unsigned read_at;
     unsigned tries;   /* failed calls in a row */
     unsigned empties; /* empty answers in a row */
@@ -129,13 +147,11 @@ struct shard {
     kp_slab *answer_slab; /* the memory of it [owned] */
     bool at_end;          /* the answer said that the shard ends here */
     struct fill fill;
-    struct fanout fanout;
+    struct fanout *fanout; /* [owned] NULL until it is first subscribed to */
 
-    uint64_t unsettled;    /* batches */
     uint64_t call_epoch;   /* source->epoch when the call was made */
     uint64_t answer_epoch; /* all written before that epoch is in the answer or was submitted */
     uint64_t caught_epoch; /* ... was submitted */
-    struct shard *next;
 };
 
 struct source {
@@ -144,22 +160,31 @@ struct source {
     const kp_aws_ext *aws;
     const kp_timer_ext *timers;
     const kp_info *info;
-    struct family *family; /* [owned] a share */
-    struct shard *shards;  /* [owned] all that are listed, in order of discovery */
-    kp_timer *list_timer;  /* [owned by node] */
-    kp_timer *wait_timer;  /* [owned by node] looks at the parents other workers read */
-    kp_aws_call *list_call;
-    struct kpw_buf list_body;
-    unsigned list_tries;
-    bool has_listed, list_again; /* at least once; as soon as the one under way ends */
-    bool has_complained;
+    struct shard *shards; /* [owned] those granted, in any order */
+    kp_timer *reaper;     /* [owned by node] frees the closed ones */
+    kp_timer *watch;      /* [owned by node] */
     bool stopped;
+    bool has_failed;     /* kp->fail() was called */
     double start_s;      /* of START_AT_TIMESTAMP, Unix seconds */
     uint64_t epoch;      /* counts catch_up() */
     uint64_t told_epoch; /* the last one answered */
+    struct wire wire;
+    struct kpw_random random;
+    struct kinesis_entry *spare; /* [owned] entries of an answer, lent to one shard after another */
+    size_t spare_room;
+    int64_t far_ms; /* shortest time to the first byte of an answer, of the last ones */
+    unsigned far_n;
+    /* discover.c */
+    kp_timer *list_timer; /* [owned by node] */
+    kp_aws_call *list_call;
+    struct kpw_buf list_body;
+    struct listed_shard *listed; /* [owned] of the listing under way */
+    size_t n_listed, listed_room;
+    unsigned list_tries;
+    bool has_listed, list_again; /* at least once; as soon as the one under way ends */
+    bool has_complained;
     /* Shards that were there at an epoch are known: of the listing under way, of the last whole. */
     uint64_t listing_epoch, listed_epoch;
-    struct wire wire;
     /* fan-out */
     bool is_pushed;     /* shards are read by fanout.c */
     char *consumer_arn; /* [owned] NULL: it is not ACTIVE yet */
@@ -168,26 +193,29 @@ struct source {
     kp_timer *consumer_timer; /* [owned by node] */
     struct kpw_buf consumer_body;
     unsigned consumer_tries;
-    struct kpw_random random;
 };
 
 /* discover.c */
+bool discover_offers(const struct source *source); /* this instance tells the host what there is */
 void discover_now(struct source *source);
-/* A shard is finished or a foreign one may be: start those that waited for it. */
-void discover_start_ready(struct source *source);
 void discover_caught_up(struct source *source); /* tells the host if so */
+void discover_stop(struct source *source);
 void discover_fini(struct source *source);
 
 /* fill.c */
 void fill_submit(struct shard *shard); /* submits what is there, as far as the lane takes it */
 bool fill_is_due(const struct shard *shard); /* the batch need not wait for more */
-void fill_resume(struct shard *shard, const char *sequence, uint64_t sub);
-void fill_fini(struct shard *shard);
+bool fill_resume(struct shard *shard, const char *sequence, uint64_t sub); /* false: no memory */
+void fill_drop(struct shard *shard); /* gives up what was not submitted */
 
 /* poll.c */
 void poll_iterator(struct shard *shard); /* POSITIONING to READING */
-void poll_records(struct shard *shard);
-int64_t poll_allowed_at(const struct shard *shard); /* when its limit lets it be read, monotonic */
+/* Asks for the next records if that may be done now. */
+void poll_go(struct shard *shard);
+/* The answer that waits becomes shard->answer, if it is one. False: there is none, or the one
+ * before it was not taken yet. */
+bool poll_take(struct shard *shard);
+int64_t poll_allowed_at(const struct shard *shard); /* when its limits let it be read, monotonic */
 
 /* fanout.c */
 /* Takes the next event as shard->answer. False: there is none now, or no room. */
@@ -204,7 +232,14 @@ void consumer_fini(struct source *source);
 /* Fan-out cannot be had: the source goes over to polling if it may, else it fails. */
 void consumer_give_up(struct source *source, const char *action, const kp_aws_response *response);
 
+/* watch.c */
+void watch_start(struct source *source);
+void watch_fetched(struct shard *shard); /* counts what the answer in shard->answer brought */
+void watch_rang(kp_node *node, void *arg);
+
 /* shard.c */
+/* Opens the lane of a shard that this process may read. */
+void shard_grant(struct source *source, const kp_grant *grant);
 /* A call failed and is made again later. */
 void shard_failed(struct shard *shard, const char *error, const char *message);
 void shard_succeeded(struct shard *shard);
@@ -213,16 +248,19 @@ void shard_judge(struct shard *shard, const char *action, const kp_aws_response 
 bool shard_is_due(struct shard *shard); /* not_before has come; else the alarm is set */
 /* Appends the type of the position and what belongs to it; `member`: of a sequence number. */
 void shard_add_position(struct shard *shard, const char *member, struct kpw_buf *t);
-/* The text, in shard->slab, becomes shard->answer. False: it is none (and shard_failed()). */
+bool shard_set_iterator(struct shard *shard, const char *text, size_t len); /* false: no memory */
+/* The text, in shard->in.slab, becomes shard->answer. False: it is none (and shard_failed()). */
 bool shard_take_answer(struct shard *shard, char *text, size_t len);
-/* Memory for an answer, as shard->slab. False: not now; the shard goes on when there is some. */
+/* Memory for an answer, as shard->in.slab. False: not now; the shard goes on when there is some. */
 bool shard_take_slab(struct shard *shard, size_t size);
 void shard_drop_slab(struct shard *shard);
 void shard_alarm(struct shard *shard, int64_t when); /* shard_go() at `when`, monotonic */
-void shard_open(struct shard *shard);                /* WAITING to POSITIONING */
 void shard_go(struct shard *shard);                  /* does whatever can be done now */
 void shard_hurry(struct shard *shard);               /* reads at once instead of at its next poll */
+void shard_rebuild(struct shard *shard);             /* forgets call and iterator, begins anew */
+/* Reads no more, drops what was not submitted and closes the lane; freed later. */
+void shard_close(struct shard *shard);
 void shard_stop(struct shard *shard);
-void shard_fini(struct shard *shard);
+void shard_free(struct shard *shard);
 
 #endif

@@ -235,8 +235,10 @@ TEST(caught_up_waits_for_shards_that_came_since_the_last_listing)
     harness_advance(h, 1000);
     NO(harness_has_caught_up(h)); /* the second shard was not read yet */
     answer(h, "GetShardIterator", "{\"ShardIterator\":\"two\"}");
+    answer(h, "ListShards", "{\"Shards\":[" ONE "," TWO "]}");
     records(h, 9, 9, "two-2", 0);
     records(h, 1, 0, "it-4", 0);
+    records(h, 1, 0, "two-3", 0);
     harness_advance(h, 1000);
     YES(harness_has_caught_up(h));
     EQ_INT(harness_out_count(h), 2);
@@ -257,7 +259,7 @@ TEST(a_split_is_followed_parent_before_children)
     harness_start(h);
     harness_advance(h, 1000);
     EQ_INT(harness_out_count(h), 3);
-    EQ_INT(requests_of(h, "ListShards"), 2);
+    EQ_INT(requests_of(h, "ListShards"), 1);
     EQ_INT(requests_of(h, "GetShardIterator"), 1); /* the parent's records are still open */
     answer(h, "GetShardIterator", "{\"ShardIterator\":\"left\"}");
     answer(h, "GetShardIterator", "{\"ShardIterator\":\"right\"}");
@@ -276,14 +278,15 @@ TEST(a_split_is_followed_parent_before_children)
     harness_free(h);
 }
 
+#define MERGED                                                                                  \
+    "{\"ShardId\":\"shardId-000000000002\",\"ParentShardId\":\"shardId-000000000000\","               \
+    "\"AdjacentParentShardId\":\"shardId-000000000001\"}"
+
 TEST(a_merged_shard_waits_for_both_parents)
 {
     struct harness *h = source("");
 
-    answer(h, "ListShards",
-           "{\"Shards\":[" ONE "," TWO
-           ",{\"ShardId\":\"shardId-000000000002\",\"ParentShardId\":\"shardId-000000000000\","
-           "\"AdjacentParentShardId\":\"shardId-000000000001\"}]}");
+    answer(h, "ListShards", "{\"Shards\":[" ONE "," TWO "," MERGED "]}");
     answer(h, "GetShardIterator", ITERATOR);
     answer(h, "GetShardIterator", ITERATOR);
     records(h, 1, 1, NULL, 0);
@@ -291,12 +294,15 @@ TEST(a_merged_shard_waits_for_both_parents)
     harness_start(h);
     EQ_INT(requests_of(h, "GetShardIterator"), 2);
     records(h, 3, 3, NULL, 0);
-    answer(h, "ListShards", "{\"Shards\":[]}"); /* both left the list meanwhile */
+    answer(h, "ListShards", "{\"Shards\":[" MERGED "]}"); /* both left the list meanwhile */
+    harness_advance(h, 100);
+    EQ_INT(requests_of(h, "GetShardIterator"), 2);
     harness_advance(h, 2000);
     EQ_INT(requests_of(h, "GetShardIterator"), 3);
     YES(body_has(h, "GetShardIterator", 2, "\"shardId-000000000002\""));
-    EQ_STR(harness_about(h, "shardId-000000000002"),
-           "shardId-000000000000 shardId-000000000001 0..340282366920938463463374607431768211455");
+    EQ_STR(harness_offered(h, "shardId-000000000002"),
+           "shardId-000000000000 shardId-000000000001 "
+           "0..340282366920938463463374607431768211455 open");
     harness_free(h);
 }
 
@@ -313,7 +319,7 @@ TEST(the_checkpoint_of_a_shard_that_was_read_to_its_end_says_so)
     harness_settle_out(h, 0, KP_DELIVERED, NULL);
     harness_settle_out(h, 1, KP_DELIVERED, NULL);
     EQ_STR(harness_position(h, SHARD), "SHARD_END");
-    EQ_STR(harness_about(h, SHARD), "  0..340282366920938463463374607431768211455");
+    EQ_INT(requests_of(h, "ListShards"), 2); /* its children are looked for */
     harness_free(h);
 }
 
@@ -375,43 +381,83 @@ TEST(nothing_is_read_while_memory_is_short)
     harness_free(h);
 }
 
-TEST(one_answer_is_read_ahead_while_the_lane_is_busy)
+TEST(one_answer_waits_and_one_is_on_its_way_while_the_lane_is_busy)
 {
     struct harness *h = source("");
 
     list_one(h);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         records(h, i * 3000 + 1, i * 3000 + 3000, "it", 1000);
     harness_hold(h, true); /* the lane takes 10,000 */
     harness_start(h);
     harness_advance(h, 5000);
     YES(harness_out_count(h) >= 10000);
-    EQ_INT(requests_of(h, "GetRecords"), harness_out_count(h) / 3000 + 1);
+    EQ_INT(requests_of(h, "GetRecords"), harness_out_count(h) / 3000 + 2);
+    harness_hold(h, false);
+    for (size_t i = 0; i < 12000; i++)
+        harness_settle_out(h, i, KP_DELIVERED, NULL);
+    harness_advance(h, 5000);
+    EQ_INT(harness_out_count(h), 18000);
+    EQ_STR(harness_position(h, SHARD), "18000");
     harness_free(h);
 }
 
-TEST(an_answer_that_does_not_fit_is_asked_for_in_smaller_pieces)
+TEST(the_next_answer_is_asked_for_before_this_one_is_taken)
+{
+    struct harness *h = source(", batch = { records = 1 }");
+
+    list_one(h);
+    records(h, 1, 3, "it-2", 1000);
+    harness_set_room(h, true);
+    harness_hold(h, true);
+    harness_start(h);
+    EQ_INT(requests_of(h, "GetRecords"), 2);
+    YES(body_has(h, "GetRecords", 1, "it-2"));
+    harness_free(h);
+}
+
+TEST(an_answer_takes_the_memory_it_needs_and_one_without_end_is_asked_for_in_pieces)
 {
     struct harness *h = source("");
-    size_t size = 600 * 1024;
+    size_t size = 17 << 20;
     char *big = malloc(size + 1);
-    const char *first, *second;
+    const char *second, *third;
 
     REQUIRE(big != NULL);
     memset(big, ' ', size);
     big[size] = 0;
     list_one(h);
-    answer(h, "GetRecords", big);
     records(h, 1, 1, "it-2", 0);
+    records(h, 2, 8001, "it-3", 0); /* after a small one more than a megabyte */
+    answer(h, "GetRecords", big);
+    records(h, 8002, 8002, "it-4", 0);
     harness_start(h);
     harness_advance(h, 10000);
-    EQ_INT(harness_out_count(h), 1);
-    first = request_of(h, "GetRecords", 0);
-    second = request_of(h, "GetRecords", 1);
-    REQUIRE(first && second);
-    YES(atoi(strstr(second, "\"Limit\":") + 8) < atoi(strstr(first, "\"Limit\":") + 8) / 2);
+    EQ_INT(harness_out_count(h), 8002);
+    second = request_of(h, "GetRecords", 2);
+    third = request_of(h, "GetRecords", 3);
+    REQUIRE(second && third);
+    YES(atoi(strstr(third, "\"Limit\":") + 8) < atoi(strstr(second, "\"Limit\":") + 8) / 2);
+    EQ_INT(harness_counter(h, "read_errors"), 0);
     harness_free(h);
     free(big);
+}
+
+TEST(an_answer_waits_in_the_connection_while_memory_is_short)
+{
+    struct harness *h = source("");
+
+    list_one(h);
+    harness_start(h); /* its call is under way with little memory */
+    harness_set_room(h, false);
+    records(h, 1, 2000, "it-2", 0);
+    harness_advance(h, 5000);
+    EQ_INT(harness_out_count(h), 0);
+    harness_set_room(h, true);
+    harness_advance(h, 0);
+    EQ_INT(harness_out_count(h), 2000);
+    YES(body_has(h, "GetRecords", 1, "it-2"));
+    harness_free(h);
 }
 
 TEST(a_missing_stream_is_one_clear_failure)

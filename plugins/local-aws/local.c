@@ -51,11 +51,21 @@ static bool open_folder(struct local *local, char *why, size_t cap)
     return true;
 }
 
+/* Process id and URL, a line each. They are for people and for commands that look for us; a full
+ * disk must not keep the service from reading. */
+static void note_user(struct local *local, const char *url)
+{
+    char text[300];
+    int n = snprintf(text, sizeof text, "%ld\n%s%s", (long)getpid(), url, *url ? "\n" : "");
+
+    if (ftruncate(local->lock_fd, 0) || pwrite(local->lock_fd, text, (size_t)n, 0) != n)
+        kp->log(local->node, KP_LOG_WARN, "local.lock", "error=%s", strerror(errno));
+}
+
 /* One process per folder. The lock goes with the process, whatever its end. */
 static bool take_lock(struct local *local, char *why, size_t cap)
 {
     char text[24] = "";
-    int n;
 
     local->lock_fd = openat(local->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (local->lock_fd < 0) {
@@ -73,10 +83,7 @@ static bool take_lock(struct local *local, char *why, size_t cap)
             snprintf(why, cap, "cannot lock %s/lock: %s", local->dir, strerror(errno));
         return false;
     }
-    n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    /* The number is for people; a full disk must not keep the service from reading. */
-    if (!ftruncate(local->lock_fd, 0) && pwrite(local->lock_fd, text, (size_t)n, 0) != n)
-        kp->log(local->node, KP_LOG_WARN, "local.lock", "error=%s", strerror(errno));
+    note_user(local, "");
     return true;
 }
 
@@ -219,6 +226,7 @@ bool local_listen(struct local *local)
     if (!local->server)
         return false;
     make_url(local);
+    note_user(local, local->url);
     if (!is_here)
         kp->log(local->node, KP_LOG_WARN, "local.open",
                 "listen=%s signatures=%s text=\"other machines can reach it\"", options->listen,

@@ -27,11 +27,17 @@
 typedef const kp_plugin *entry_fn(const kp_host *);
 extern entry_fn kpipe_plugin __attribute__((weak)); /* the plugin linked into the program */
 static entry_fn *used_entry;
+static uint32_t used_worker;
 void (*harness_complaint)(const char *text);
 
 void harness_use(entry_fn *entry)
 {
     used_entry = entry;
+}
+
+void harness_use_worker(uint32_t worker)
+{
+    used_worker = worker;
 }
 
 /* ---- telling the test */
@@ -212,7 +218,8 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
 static void fill_info(struct harness *h)
 {
     h->info = (kp_info){.size = sizeof h->info,
-                        .n_workers = 1,
+                        .worker = used_worker,
+                        .n_workers = used_worker + 1,
                         .pipeline = "harness",
                         .flow = "main",
                         .stage = h->element->name,
@@ -290,7 +297,7 @@ static void destroy(struct harness *h)
         harness_current = NULL;
     free(h->state);
     free(h->own_lane.name);
-    free(h->counters);
+    harness_grants_fini(h);
     free(h->failed);
     free(h->log);
     free(h->url);
@@ -376,6 +383,7 @@ void harness_free(struct harness *h)
     harness_current = h;
     h->hold = false;
     h->fail_alloc = 0;
+    h->hold_prepares = false;
     if (h->element->process)
         drain(h);
     if (h->started && !h->stopped)
@@ -412,6 +420,8 @@ void harness_stop(struct harness *h)
 
 void harness_catch_up(struct harness *h)
 {
+    h->asks_on = true;
+    h->caught_up = false;
     if (h->element->catch_up)
         h->element->catch_up(&h->node, h->state);
     harness_pump(h);
@@ -424,7 +434,7 @@ bool harness_has_ended(const struct harness *h)
 
 bool harness_has_caught_up(const struct harness *h)
 {
-    return h->caught_up;
+    return h->caught_up && !harness_waits_for_grant(h);
 }
 
 const char *harness_url(const struct harness *h)

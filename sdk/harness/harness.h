@@ -97,6 +97,35 @@ bool harness_has_caught_up(const struct harness *h);
 void harness_catch_up(struct harness *h);
 void harness_stop(struct harness *h);
 bool harness_lane_is_open(const struct harness *h, const char *lane);
+/* -- sources that offer their lanes. Every offered lane is granted at once, behind its parents:
+ * when those are offered too, once their watermarks stand at KP_POSITION_END. It begins at
+ *    harness_position(), harness_checkpoint(), or the word of the offer ("TRIM_HORIZON" when it
+ *    came in a later offer than the first). After an end offer() is called, and after a grant
+ *    catch_up() again if the test has asked for it. */
+void harness_use_worker(uint32_t worker);               /* of harnesses made from now on */
+void harness_hold_grants(struct harness *h, bool hold); /* nothing is granted by itself */
+/* `start` NULL: as above. The lane need not have been offered. */
+void harness_grant(struct harness *h, const char *lane, const char *start);
+void harness_revoke(struct harness *h, const char *lane,
+                    bool is_lost); /* it is not granted again */
+void harness_ask_offer(struct harness *h);
+/* "PARENT PARENT LOW..HIGH open", or "closed", as the last whole offer had it; NULL: it had not. */
+const char *harness_offered(const struct harness *h, const char *lane);
+size_t harness_offered_count(const struct harness *h);
+const char *harness_offered_begin(const struct harness *h); /* NULL: nothing was offered yet */
+bool harness_offered_is_fixed(const struct harness *h);
+/* Of kp->lane_count() and kp->lane_gauge(); 0: never. */
+int64_t harness_lane_counter(const struct harness *h, const char *lane, const char *name);
+int64_t harness_lane_gauge_of(const struct harness *h, const char *lane, const char *name);
+
+/* -- exactly-once sinks: what is prepared is durable at once, unless it is held */
+void harness_hold_prepares(struct harness *h, bool hold);
+/* Answers the oldest that is held. False: there is none. */
+bool harness_answer_prepare(struct harness *h, bool ok);
+/* What lane_pending() says, before the lane is granted or fed; and what it would say now. */
+void harness_set_pending(struct harness *h, const char *lane, const char *text, uint64_t sub);
+const char *harness_pending(const struct harness *h, const char *lane, uint64_t *ret_sub);
+
 void harness_set_room(struct harness *h, bool room); /* answers of lane_ready() and reserve() */
 const char *harness_url(const struct harness *h);    /* of a service's ready(), NULL before it */
 

@@ -73,24 +73,14 @@ static const kp_info *info_row(kp_node *node)
 
 static void count_row(kp_node *node, const char *name, int64_t by)
 {
-    struct harness *h = harness_of(node);
-
-    for (size_t i = 0; i < h->n_counters; i++) {
-        if (!strcmp(h->counters[i].name, name)) {
-            h->counters[i].value += by;
-            return;
-        }
-    }
-    mem_room(&h->counters, &h->counters_cap, h->n_counters, sizeof *h->counters);
-    h->counters[h->n_counters++] = (struct harness_counter){name, by};
+    harness_counter_add(&harness_of(node)->counters, name, by);
 }
 
 int64_t harness_counter(const struct harness *h, const char *name)
 {
-    for (size_t i = 0; i < h->n_counters; i++)
-        if (!strcmp(h->counters[i].name, name))
-            return h->counters[i].value;
-    return 0;
+    const int64_t *value = harness_counter_find(&h->counters, name);
+
+    return value ? *value : 0;
 }
 
 static void ended_row(kp_node *node)
@@ -271,4 +261,10 @@ const kp_host harness_host = {
     .ready = ready_row,
     .count = count_row,
     .lane_about = harness_lane_about,
+    .lane_offer = harness_lane_offer,
+    .lanes_offered = harness_lanes_offered,
+    .lane_count = harness_lane_count,
+    .lane_gauge = harness_lane_gauge,
+    .lane_prepare = harness_lane_prepare,
+    .lane_pending = harness_lane_pending,
 };

@@ -2,8 +2,9 @@
  *
  * harness.c opens and closes, feed.c makes the records that go in and hears how
  * they ended, out.c takes what comes out, lanes.c plays the host for sources,
- * host.c is the table, time.c the clock and the loop, script.c the answers of
- * http/1 and aws/1, serve.c the server and the one client that asks it.
+ * grants.c the sharing of lanes, host.c is the table, time.c the clock and the
+ * loop, script.c the answers of http/1 and aws/1, serve.c the server and the one
+ * client that asks it.
  *
  * Threads: the test's only.
  */
@@ -64,8 +65,26 @@ struct submitted {
     uint32_t *shares;       /* [owned] per record */
     uint32_t n, open;
     size_t bytes;
-    bool told; /* settled() was called */
+    bool told;    /* settled() was called */
+    bool is_lost; /* the lane was another's before it was settled: no checkpoint says so */
     struct submitted *next;
+};
+
+/* A lane as lane_offer() had it. All texts are [owned], "" for what was not said. */
+struct offered {
+    char *parents[2];
+    char *low, *high;
+    bool is_closed;
+};
+
+struct harness_counter {
+    const char *name; /* [static] the plugin's */
+    int64_t value;
+};
+
+struct harness_counters {
+    struct harness_counter *rows; /* [owned] */
+    size_t n, cap;
 };
 
 struct kp_lane {
@@ -78,6 +97,17 @@ struct kp_lane {
     uint64_t position_sub;
     char *about; /* [owned] as harness_about() says it, NULL: nothing */
     bool is_open, refused, stuck;
+    struct offered offered; /* of the last offer that named it */
+    bool is_named;          /* since the last lanes_offered() */
+    bool is_offered;        /* in the last whole offer */
+    bool is_late;           /* came in a later offer than the first */
+    bool is_granted, is_revoked;
+    bool opened;   /* since the last grant */
+    char *granted; /* [owned] where the last grant begins, NULL: never granted */
+    uint64_t granted_sub;
+    char *pending; /* [owned] the boundary that is prepared, NULL: none */
+    uint64_t pending_sub;
+    struct harness_counters counters, gauges;
     struct submitted *submitted; /* [owned] oldest first */
     uint32_t in_flight;
     size_t in_flight_bytes;
@@ -147,11 +177,16 @@ struct harness_request {
     bool (*piece)(kp_node *, void *arg, kp_slice piece); /* NULL: the answer comes whole */
     char *held;                                          /* [owned] a piece that was refused */
     size_t held_len;
+    size_t given; /* of the scripted body, bytes */
 };
 
-struct harness_counter {
-    const char *name; /* [static] the plugin's */
-    int64_t value;
+struct harness_prepare {
+    kp_lane *lane;
+    char *text; /* [owned] */
+    uint64_t sub;
+    void (*fn)(kp_node *, void *arg, bool ok);
+    void *arg;
+    struct harness_prepare *next;
 };
 
 struct harness_watch {
@@ -176,7 +211,14 @@ struct harness {
     uv_loop_t loop;
     bool opened, closing, hold, no_room, reserve_refused, ended, caught_up, started, stopped;
     bool failed_seen; /* the test asked harness_failed() */
-    int fail_alloc;   /* counts down to the one that fails */
+    bool hold_grants, hold_prepares;
+    bool has_offer;   /* there was a whole one */
+    bool wants_offer; /* a lane has ended: offer() is to be called */
+    bool asks_on;     /* the test asked for catch_up(): after a grant it is asked again */
+    char *begin;      /* [owned] of the last offer */
+    bool is_fixed;
+    struct harness_prepare *prepares; /* not answered yet, oldest first */
+    int fail_alloc;                   /* counts down to the one that fails */
     size_t reserved;
     char *failed; /* [owned] */
     char *log;    /* [owned] all lines */
@@ -216,8 +258,7 @@ struct harness {
     bool response_whole;
     struct harness_exchange *exchanges; /* [owned] requests without an answer yet */
 
-    struct harness_counter *counters;
-    size_t n_counters, counters_cap;
+    struct harness_counters counters;
 };
 
 static inline struct harness *harness_of(kp_node *node)
@@ -256,6 +297,25 @@ void harness_out_add(struct harness *h, kp_batch *b, bool arrived); /* [consumes
 bool harness_out_settle_arrived(struct harness *h);
 void harness_out_settle_rest(struct harness *h);
 void harness_out_fini(struct harness *h);
+
+/* grants.c */
+/* True when the element is new enough to have the row and has it. */
+#define harness_has(element, row) \
+    ((element)->size >= offsetof(kp_element, row) + sizeof(element)->row && (element)->row)
+void harness_lane_offer(kp_node *node, const char *name, const kp_lane_about *about);
+void harness_lanes_offered(kp_node *node, const kp_offer *offer);
+bool harness_grants_step(struct harness *h); /* grants, asks for offers, answers preparations */
+bool harness_waits_for_grant(const struct harness *h);
+void harness_lane_prepare(kp_node *node, kp_lane *lane, const kp_position *boundary,
+                          void (*fn)(kp_node *, void *arg, bool ok), void *arg);
+bool harness_lane_pending(kp_lane *lane, kp_position *ret);
+void harness_counter_add(struct harness_counters *counters, const char *name, int64_t by);
+/* NULL: it was never counted. */
+const int64_t *harness_counter_find(const struct harness_counters *counters, const char *name);
+void harness_lane_count(kp_lane *lane, const char *name, int64_t by);
+void harness_lane_gauge(kp_lane *lane, const char *name, int64_t value);
+void harness_lane_grants_fini(kp_lane *lane);
+void harness_grants_fini(struct harness *h);
 
 /* lanes.c */
 kp_lane *harness_lane(struct harness *h, const char *name); /* found or made */

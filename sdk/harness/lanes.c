@@ -32,9 +32,15 @@ kp_lane *harness_lane_open(kp_node *node, const char *name, void *state, kp_posi
 
     if (lane->is_open)
         harness_complain("lane %s was opened twice", name);
-    lane->is_open = true;
+    if (harness_has(harness_of(node)->element, grant) && !lane->is_granted)
+        harness_complain("lane %s was opened without a grant", name);
+    lane->is_open = lane->opened = true;
     lane->refused = false;
     lane->state = state;
+    if (lane->is_granted) {
+        *ret_start = (kp_position){{lane->granted, strlen(lane->granted)}, lane->granted_sub};
+        return lane;
+    }
     if (lane->position) { /* opened again: the watermark is what a checkpoint would say */
         free(lane->start);
         lane->start = mem_dup(lane->position);
@@ -139,6 +145,14 @@ static void submitted_free(struct submitted *submitted)
     free(submitted);
 }
 
+static void advance(kp_lane *lane, const struct submitted *first)
+{
+    free(lane->position);
+    lane->position = mem_dup(first->end);
+    lane->position_sub = first->end_sub;
+    lane->harness->wants_offer |= lane->is_granted && !strcmp(first->end, KP_POSITION_END);
+}
+
 /* The watermark goes over the gap-free run of ended batches; what is to be read again stops it. */
 static void move_watermark(kp_lane *lane)
 {
@@ -147,13 +161,12 @@ static void move_watermark(kp_lane *lane)
 
         if (first->token && !first->told)
             return;
-        for (uint32_t i = 0; i < first->n; i++)
+        for (uint32_t i = 0; i < first->n && !first->is_lost; i++)
             lane->stuck |= first->endings[i].worst == END_UNSETTLED;
         if (lane->stuck)
             return;
-        free(lane->position);
-        lane->position = mem_dup(first->end);
-        lane->position_sub = first->end_sub;
+        if (!first->is_lost)
+            advance(lane, first);
         lane->submitted = first->next;
         submitted_free(first);
     }
@@ -283,6 +296,7 @@ void harness_lanes_fini(struct harness *h)
         free(lane->start);
         free(lane->position);
         free(lane->about);
+        harness_lane_grants_fini(lane);
         free(lane);
     }
 }

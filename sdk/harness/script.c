@@ -16,6 +16,7 @@
 #include "sdk/harness/internal.h"
 
 #define HTTP_TIMEOUT_MS 60000
+#define PIECE           (16 * 1024) /* of a scripted body, bytes */
 #define AWS_TIMEOUT_MS  30000
 #define MAX_BODY        (16 << 20)
 
@@ -102,10 +103,37 @@ static void fire_timeout(struct harness_event *event)
     end_request(request_of_timeout(event), &response);
 }
 
+static bool give_piece(struct harness_request *request, const void *ptr, size_t len)
+{
+    if (request->piece(&request->harness->node, request->arg, (kp_slice){ptr, len}))
+        return true;
+    free(request->held);
+    request->held = mem_dupn(ptr, len);
+    request->held_len = len;
+    return false;
+}
+
+/* The scripted body of an answer in pieces. False: one is held; resume() goes on behind it. */
+static bool give_body(struct harness_request *request)
+{
+    const struct harness_answer *answer = request->answer;
+
+    while (request->given < answer->body_len) {
+        size_t left = answer->body_len - request->given, n = left < PIECE ? left : PIECE;
+        const char *at = answer->body + request->given;
+
+        request->given += n;
+        if (!give_piece(request, at, n))
+            return false;
+    }
+    return true;
+}
+
 static void fire_answer(struct harness_event *event)
 {
     struct harness_request *request = (struct harness_request *)(void *)event;
     const struct harness_answer *answer = request->answer;
+    bool is_pieced = request->piece && answer->status >= 200 && answer->status <= 299;
     size_t limit = request->into ? request->into_capacity : request->max_body;
     kp_http_response response = {.status = answer->status,
                                  .body = {answer->body, answer->body_len},
@@ -113,7 +141,11 @@ static void fire_answer(struct harness_event *event)
                                  .n_headers = answer->n_headers,
                                  .connected = true};
 
-    if (!answer->status) {
+    if (is_pieced && !give_body(request))
+        return;
+    if (is_pieced) {
+        response.body = (kp_slice){"", 0};
+    } else if (!answer->status) {
         response.error = answer->body_len ? answer->body : "connection refused";
         response.body = (kp_slice){"", 0};
         response.connected = false;
@@ -185,9 +217,15 @@ static void send_request(struct harness_request *request, kp_slab *into, size_t 
     request->into = into;
     request->into_capacity = into_capacity;
     request->max_body = max_body ? max_body : MAX_BODY;
-    if (!request->piece)
+    if (timeout_ms)
         harness_event_start(request->harness, &request->timeout_event, timeout_ms);
     match_request(request->harness, request);
+}
+
+/* An answer in pieces may go on for ever. */
+static int64_t timeout_of(int64_t asked, const struct harness_request *request, int64_t usual)
+{
+    return asked ? asked : request->piece ? 0 : usual;
 }
 
 static kp_http_call *http_send(kp_node *node, const kp_http_request *r, kp_http_fn fn, void *arg)
@@ -200,7 +238,7 @@ static kp_http_call *http_send(kp_node *node, const kp_http_request *r, kp_http_
     if (r->size > offsetof(kp_http_request, piece))
         request->piece = r->piece;
     send_request(request, r->into, r->into_capacity, r->max_body,
-                 r->timeout_ms ? r->timeout_ms : HTTP_TIMEOUT_MS);
+                 timeout_of(r->timeout_ms, request, HTTP_TIMEOUT_MS));
     return (kp_http_call *)(void *)request;
 }
 
@@ -247,7 +285,7 @@ static kp_aws_call *aws_call(kp_node *node, const kp_aws_request *r, kp_aws_fn f
     if (type)
         put_header(request, "content-type", 12, type, strlen(type));
     send_request(request, r->into, r->into_capacity, r->max_body,
-                 r->timeout_ms ? r->timeout_ms : AWS_TIMEOUT_MS);
+                 timeout_of(r->timeout_ms, request, AWS_TIMEOUT_MS));
     return (kp_aws_call *)(void *)request;
 }
 
@@ -269,16 +307,6 @@ static const char *aws_endpoint(kp_node *node, const char *service)
 }
 
 /* ---- answers in pieces */
-
-static bool give_piece(struct harness_request *request, const void *ptr, size_t len)
-{
-    if (request->piece(&request->harness->node, request->arg, (kp_slice){ptr, len}))
-        return true;
-    free(request->held);
-    request->held = mem_dupn(ptr, len);
-    request->held_len = len;
-    return false;
-}
 
 bool harness_piece(struct harness *h, const char *match, const void *ptr, size_t len)
 {
@@ -305,8 +333,8 @@ static void resume_request(struct harness_request *request)
     char *held = request->held;
 
     request->held = NULL;
-    if (held)
-        (void)give_piece(request, held, request->held_len);
+    if (held && give_piece(request, held, request->held_len) && request->answer)
+        harness_event_start(request->harness, &request->answer_event, 0);
     free(held);
 }
 

@@ -104,7 +104,8 @@ void harness_pump(struct harness *h)
     h->pumping = true;
     while (more && rounds++ < PUMP_ROUNDS) {
         more = harness_feed_next(h) || run_work(h) || harness_out_settle_arrived(h) ||
-               harness_lanes_tell(h) || harness_lanes_wake(h) || fire_due(h);
+               harness_lanes_tell(h) || harness_grants_step(h) || harness_lanes_wake(h) ||
+               fire_due(h);
         if (!more && h->opened)
             uv_run(&h->loop, UV_RUN_NOWAIT);
         if (!more)

@@ -51,6 +51,7 @@ is "and what a shell needs" "$(sed -n 's/^export //p' one.out | tr '\n' ' ')" \
     "AWS_ENDPOINT_URL=$url AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 "
 ask "$url/_kpipe/health"
 is "it is well" "$status $(cat body)" '200 {"status":"ok"}'
+is "the folder says who uses it, and where" "$(tr '\n' ' ' <data/lock)" "$pid $url "
 refuses "a second process on the folder is told whose it is" 1 "is in use by process $pid" local --port 0 --dir data
 
 # ---- services that are not here

@@ -3,6 +3,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/lease/fleet.h"
 #include "core/run/leases.h"
 #include "tests/kptest.h"
 #include "tests/unit/run_bench.h"
@@ -572,5 +573,30 @@ TEST(attempts_are_counted_when_a_stage_puts_records_into_batches_of_its_own)
     bench_run(&bench);
     EQ_INT(bench_failure(&bench)->n_held, 1);
     EQ_INT(bench_node(&bench, 2)->counts.retried, 2);
+    bench_close(&bench);
+}
+
+TEST(what_waits_of_a_lane_whose_lease_has_run_out_is_not_delivered)
+{
+    struct bench bench;
+    struct lease_row row;
+    kp_lane *lane;
+
+    bench_open(&bench, &(struct bench_options){0});
+    lane = watched_lane(&bench, "shard-0", &row);
+    row.valid_until = INT64_MAX;
+    lane->lease = &row;
+    bench_submit(lane, "a", "1", NULL);
+    bench_submit(lane, "b", "2", NULL);
+    EQ_INT(bench_sink(&bench)->n_held, 1);
+    lane->is_lost = true; /* as revoke() says */
+    bench_deliver(&bench);
+    EQ_INT(bench_sink(&bench)->n_held, 0);
+    EQ_INT(bench_node(&bench, 0)->counts.delivered, 1);
+    EQ_INT(bench_node(&bench, 0)->counts.unsettled, 1);
+    EQ_STR(row.text, ""); /* the position is another's to write */
+    NO(bench_node(&bench, 0)->has_failed);
+    lane->row = NULL;
+    lane->lease = NULL;
     bench_close(&bench);
 }

@@ -6,11 +6,17 @@
 
 /* ---- CreateStream */
 
+int kinesis_shard_limit(const struct kinesis *k)
+{
+    return k->local->no_limits ? KINESIS_SHARD_LIMIT_RAISED : KINESIS_SHARD_LIMIT;
+}
+
 bool kinesis_within_shards(struct kinesis_call *call, size_t more)
 {
     size_t open = kinesis_open_shards(call->k);
+    int limit = kinesis_shard_limit(call->k);
 
-    if (open + more <= KINESIS_SHARD_LIMIT)
+    if (open + more <= (size_t)limit)
         return true;
     return kinesis_fail(call, "LimitExceededException",
                         "This request would exceed the shard limit for the account %s in %s. "
@@ -19,8 +25,7 @@ bool kinesis_within_shards(struct kinesis_call *call, size_t more)
                         "Service Limits page "
                         "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) "
                         "for current limits and how to request higher limits.",
-                        call->k->local->account, call->k->local->region, open, KINESIS_SHARD_LIMIT,
-                        more);
+                        call->k->local->account, call->k->local->region, open, limit, more);
 }
 
 bool kinesis_may_be_on_demand(struct kinesis_call *call)

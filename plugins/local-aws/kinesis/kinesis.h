@@ -30,10 +30,11 @@ enum {
     KINESIS_GET_RECORDS = 10000,
     KINESIS_GET_BYTES = 10 << 20,
     KINESIS_PUT_BYTES = 10 << 20,
-    KINESIS_BODY_MAX = 16 << 20, /* of a request: PutRecords in base64, with its keys */
-    KINESIS_TOKEN_MS = 300000,   /* life of iterators and NextTokens */
-    KINESIS_SHARD_LIMIT = 500,   /* open shards of the account */
-    KINESIS_STREAM_SHARDS = 4,   /* without ShardCount */
+    KINESIS_BODY_MAX = 16 << 20,        /* of a request: PutRecords in base64, with its keys */
+    KINESIS_TOKEN_MS = 300000,          /* life of iterators and NextTokens */
+    KINESIS_SHARD_LIMIT = 500,          /* open shards of the account */
+    KINESIS_SHARD_LIMIT_RAISED = 10000, /* with no_limits: as one may ask the service for */
+    KINESIS_STREAM_SHARDS = 4,          /* without ShardCount */
     KINESIS_OPERATIONS_MAX = 48,
 };
 
@@ -329,6 +330,8 @@ enum {
 bool kinesis_check_tags(struct kinesis_call *call, const char *owner, const struct check_value *v,
                         size_t n, const char *what);
 bool kinesis_too_many_tags(struct kinesis_call *call, const char *owner); /* always false */
+/* Open shards that the account may have. */
+int kinesis_shard_limit(const struct kinesis *k);
 /* So many more shards, one more on-demand stream, this warm throughput. False: answered. */
 bool kinesis_within_shards(struct kinesis_call *call, size_t more);
 bool kinesis_may_be_on_demand(struct kinesis_call *call);

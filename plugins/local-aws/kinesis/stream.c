@@ -220,7 +220,7 @@ void kinesis_describe_limits(struct kinesis_call *call)
     for (size_t i = 0; i < call->k->n_streams; i++)
         on_demand += call->k->streams[i]->on_demand;
     write_object(w);
-    write_member_int(w, "ShardLimit", KINESIS_SHARD_LIMIT);
+    write_member_int(w, "ShardLimit", kinesis_shard_limit(call->k));
     write_member_int(w, "OpenShardCount", (int64_t)kinesis_open_shards(call->k));
     write_member_int(w, "OnDemandStreamCount", on_demand);
     write_member_int(w, "OnDemandStreamCountLimit", KINESIS_ON_DEMAND_MAX);

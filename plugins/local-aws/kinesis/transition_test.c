@@ -264,6 +264,22 @@ TEST(ids_of_shards_are_read_before_the_stream_is_looked_for)
     harness_free(h);
 }
 
+TEST(no_limits_raises_the_account_s_limit_of_shards)
+{
+    struct harness *h = kinesis_with("s", 501, "no_limits = true");
+
+    kinesis_refused(kinesis_do(h, 400, "CreateStream", "{'StreamName': 't', 'ShardCount': 9500}"),
+                    "LimitExceededException",
+                    "This request would exceed the shard limit for the account 000000000000 in "
+                    "us-east-1. Current shard count for the account: 501. Limit: 10000. Number of "
+                    "additional shards that would have resulted from this request: 9500. Refer to "
+                    "the AWS Service Limits page "
+                    "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for "
+                    "current limits and how to request higher limits.");
+    YES(strstr(kinesis_do(h, 200, "DescribeLimits", "{}"), "\"ShardLimit\":10000") != NULL);
+    harness_free(h);
+}
+
 TEST(a_split_within_the_limit_of_the_account_only)
 {
     struct harness *h = kinesis_with("s", 500, NULL);

@@ -1,0 +1,96 @@
+/* coordination.c - see coordination.h. */
+#include "core/config/coordination.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+
+#define OF(member) offsetof(struct coordination_config, member)
+
+/* Keys that KCL 3 itself has in the lease table, where a worker's metrics stand under its id. */
+static const char *const taken_ids[] = {"Leader", "Migration3.0", "TableMigration3.5"};
+
+const kp_option coordination_rows[] = {
+    {"layout", KP_T_ENUM, OF(layout), "auto", "auto|kcl2|kcl3-tables|kcl3-single",
+     "what the other workers of the application are: found out, KCL 1.x or 2.x, 3.0 to 3.4, 3.5 or "
+     "newer (or kpipe alone)",
+     NULL},
+    {"failover_time", KP_T_DURATION, OF(failover_ms), "10s", "1s..10m",
+     "a lease that is not renewed for so long is another's to take; must equal failoverTimeMillis "
+     "of "
+     "all workers",
+     NULL},
+    {"graceful_lease_handoff_timeout", KP_T_DURATION, OF(hand_over_ms), "30s", "1s..10m",
+     "how long the records in hand may take when a lease is handed over", NULL},
+    {"max_leases_for_worker", KP_T_INT, OF(max_leases), "0", "0..1000000",
+     "how many shards this process reads at most; 0: no limit", NULL},
+    {"max_leases_to_steal_at_one_time", KP_T_INT, OF(max_steals), "1", "1..1000000",
+     "leases taken from a busier worker in one round", NULL},
+    {"lease_assignment_strategy", KP_T_ENUM, OF(strategy), "worker-utilization-aware",
+     "worker-utilization-aware|lease-count-based",
+     "what a leader shares out: load or the number of leases", NULL},
+    {"worker_identifier", KP_T_STRING, OF(worker), KP_OPTIONAL, NULL,
+     "name of this process in the table; no other living process may have it; default: "
+     "host:pid:random",
+     NULL},
+    {0},
+};
+
+static bool is_taken(const char *id)
+{
+    for (size_t i = 0; i < sizeof taken_ids / sizeof *taken_ids; i++)
+        if (!strcmp(id, taken_ids[i]))
+            return true;
+    return !strncmp(id, "shardId-", 8);
+}
+
+/* What every client can print and every table can keep. */
+static bool is_printable(const char *id)
+{
+    for (; *id; id++)
+        if (*id <= ' ' || *id > '~')
+            return false;
+    return true;
+}
+
+void coordination_check(struct schema *schema, const struct coordination_config *config)
+{
+    struct key_path group = {NULL, "coordination", 0};
+    struct key_path worker = {&group, "worker_identifier", 0};
+    const char *id = config->worker;
+
+    if (!id)
+        return;
+    if (!*id || strlen(id) > 255 || !is_printable(id))
+        schema_problem(schema, &worker,
+                       "is of 1 to 255 visible ASCII characters without spaces, got \"%.40s\"", id);
+    else if (is_taken(id))
+        schema_problem(schema, &worker, "\"%.40s\" is the key of another item of the lease table",
+                       id);
+}
+
+struct plan_coordination coordination_of(const struct coordination_config *config, void *values)
+{
+    return (struct plan_coordination){.layout = (enum plan_layout)config->layout,
+                                      .failover_ms = config->failover_ms,
+                                      .hand_over_ms = config->hand_over_ms,
+                                      .max_leases = (size_t)config->max_leases,
+                                      .max_steals = (size_t)config->max_steals,
+                                      .by_count = config->strategy == 1,
+                                      .worker = config->worker,
+                                      .values = values};
+}
+
+char *plan_lease_table(const struct plan *plan, size_t flow)
+{
+    bool is_first = true;
+
+    if (plan->flows[flow].nodes[0].element->flags & KP_REQUEST)
+        return NULL;
+    for (size_t i = 0; i < flow; i++)
+        is_first &= !(plan->flows[i].nodes[0].element->flags & KP_STREAM);
+    if (is_first && plan->flows[flow].nodes[0].element->flags & KP_STREAM)
+        return mem_dup(plan->application);
+    return mem_fmt("%s-%s", plan->application, plan->flows[flow].name);
+}

@@ -1,0 +1,661 @@
+/* fleet_hold.c - leases that are ours: renewed, checkpointed, granted, handed over, lost, released.
+ *
+ * One write of a row is under way at a time, so its counter is always known, but
+ * for writes whose answers were lost: those may have happened. A refused write is
+ * therefore looked into. The row is still ours when its worker is, and when its
+ * counter is no further on than such writes can have moved it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/lease/fleet_internal.h"
+
+enum {
+    RETRY_MS = 250,     /* after a failed write, up to twice that */
+    LIST_ASK_MS = 1000, /* between two requests for a listing */
+};
+
+/* We stop before others may start: by the time when the renewal left, not when its answer came. */
+static int64_t valid_until(const struct fleet *fleet, int64_t sent_ms)
+{
+    int64_t failover = fleet->config.failover_ms;
+
+    return fleet->io->is_private ? INT64_MAX : sent_ms + failover - failover / 10;
+}
+
+/* Lanes that no other process can have are no news. */
+static void say(const struct lease_row *row, bool is_taken)
+{
+    const struct lease *known = &row->state->known;
+
+    log_write(row->state->is_own ? LOG_DEBUG : LOG_INFO, NULL,
+              is_taken ? "lease.taken" : "lease.released", "table=%s lease=%s checkpoint=%s",
+              row->fleet->io->table, row->name, known->checkpoint ? known->checkpoint : "");
+}
+
+/* ---- held, lost */
+
+void hold_begin(struct lease_row *row, int64_t sent_ms)
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+
+    s->phase = ROW_HELD;
+    s->sent_ms = s->written_ms = s->bytes_ms = sent_ms;
+    s->bytes_then = row->bytes;
+    s->is_drained = s->is_forced = false;
+    s->ended_ms = s->retry_ms = s->look_ms = 0;
+    s->parent_ok[0] = s->parent_ok[1] = false;
+    row->is_given_up = false;
+    row->valid_until = valid_until(fleet, sent_ms);
+    say(row, true);
+}
+
+static void tell_prepared(struct lease_row *row, bool ok)
+{
+    void (*fn)(void *, bool);
+    void *arg;
+
+    pthread_mutex_lock(&row->lock);
+    fn = row->prepared;
+    arg = row->prepared_arg;
+    row->prepared = NULL;
+    free(row->pending);
+    row->pending = NULL;
+    pthread_mutex_unlock(&row->lock);
+    if (fn)
+        fn(arg, ok);
+}
+
+void hold_lost(struct lease_row *row, const char *why)
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+    bool was_granted = s->phase == ROW_GRANTED || (s->phase == ROW_LEAVING && !s->is_drained);
+
+    log_warn("lease.lost", "table=%s lease=%s why=\"%s\"", fleet->io->table, row->name, why);
+    row->valid_until = 0;
+    s->phase = was_granted ? ROW_LOST : ROW_FOREIGN;
+    tell_prepared(row, false);
+    if (s->is_own) {
+        char *text =
+            mem_fmt("another worker has taken %s in the lease table %s, or it could not be "
+                    "renewed in time: %s",
+                    row->name, fleet->io->table, why);
+
+        s->phase = ROW_FOREIGN;
+        fleet->has_failed = true;
+        fleet->ops.fail(fleet->arg, text);
+        free(text);
+    } else if (was_granted) {
+        fleet->ops.revoke(fleet->arg, row, true);
+    }
+}
+
+void hold_leave(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+    bool was_granted = s->phase == ROW_GRANTED;
+
+    s->phase = ROW_LEAVING;
+    s->is_drained = !was_granted;
+    s->is_forced = false;
+    s->leave_by = now + fleet->config.hand_over_ms;
+    log_info("lease.asked", "table=%s lease=%s by=%s", fleet->io->table, row->name, s->known.owner);
+    if (was_granted)
+        fleet->ops.revoke(fleet->arg, row, false);
+}
+
+/* ---- what a write left behind */
+
+static void renewed(struct lease_row *row, int64_t sent_ms)
+{
+    struct row_state *s = row->state;
+
+    s->known.counter++;
+    s->unsure = 0;
+    s->sent_ms = sent_ms;
+    row->valid_until = valid_until(row->fleet, sent_ms);
+}
+
+static void set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text && *text ? mem_dup(text) : NULL;
+}
+
+/* The position that was written; what has moved since is written by the next. */
+static void position_stored(struct fleet_call *call)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+
+    set_text(&s->known.checkpoint, call->text);
+    s->known.sub = call->sub;
+    s->known.switches = 0;
+    s->written_ms = call->made_ms;
+    s->is_about_known |= call->has_about;
+    pthread_mutex_lock(&row->lock);
+    if (s->old_pending[0] &&
+        lease_compare_checkpoints(call->text, call->sub, s->old_pending, s->old_pending_sub) >= 0)
+        s->old_pending[0] = '\0';
+    if (!strcmp(row->text, call->text) && row->sub == call->sub)
+        row->is_dirty = false;
+    pthread_mutex_unlock(&row->lock);
+    if (s->known.pending && lease_compare_checkpoints(call->text, call->sub, s->known.pending,
+                                                      s->known.pending_sub) >= 0)
+        set_text(&s->known.pending, NULL);
+}
+
+static void freed(struct lease_row *row)
+{
+    struct row_state *s = row->state;
+
+    set_text(&s->known.owner, NULL);
+    set_text(&s->known.checkpoint_owner, NULL);
+    s->moved_ms = ROW_NEVER;
+    s->phase = ROW_FOREIGN;
+    row->valid_until = 0;
+    say(row, false);
+}
+
+static void write_worked(struct fleet_call *call, int64_t sent_ms)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+
+    renewed(row, sent_ms);
+    if (call->op == LEASE_CHECKPOINT) {
+        position_stored(call);
+        if (call->gives_up)
+            freed(row);
+        else if (lease_has_ended(&s->known) && s->phase == ROW_HELD) {
+            s->phase = ROW_FOREIGN; /* finished: the row waits to be deleted */
+            s->moved_ms = fleet_now(row->fleet);
+            row->fleet->must_sync = true;
+        }
+    } else if (call->op == LEASE_PREPARE) {
+        set_text(&s->known.pending, call->text);
+        s->known.pending_sub = call->sub;
+        tell_prepared(row, true);
+    }
+}
+
+/* Somebody else's hands are on the row, or an answer of ours was lost. */
+static void write_refused(struct fleet_call *call, const struct lease *row_now)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+    const char *worker = row_now ? lease_worker(row_now) : NULL;
+    int64_t now = fleet_now(fleet);
+    uint64_t ahead = row_now ? row_now->counter - s->known.counter : 0;
+
+    if (!row_now) {
+        row_forget(row);
+        hold_lost(row, "its row was deleted");
+        fleet->must_sync = true;
+        return;
+    }
+    if (call->gives_up && !worker && ahead <= s->unsure + 1u) { /* an earlier try had worked */
+        row_learn(row, row_now, now);
+        freed(row);
+        return;
+    }
+    if (!worker || strcmp(worker, fleet->me) != 0 || ahead > s->unsure + 1u) {
+        row_learn(row, row_now, now);
+        hold_lost(row, "another worker has taken it");
+        return;
+    }
+    row_learn(row, row_now, now); /* what is owed of the position is still dirty */
+    if (ahead) {
+        s->sent_ms = call->made_ms;
+        row->valid_until = valid_until(fleet, call->made_ms);
+    }
+    if (call->op == LEASE_CHECKPOINT && ahead && row_now->checkpoint &&
+        !strcmp(row_now->checkpoint, call->text) && row_now->sub == call->sub)
+        position_stored(call);
+    if (s->phase != ROW_LEAVING && s->known.checkpoint_owner)
+        hold_leave(row, now);
+}
+
+static void wrote(struct fleet_call *call, const struct lease_reply *reply)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+
+    if (!row_is_held(row)) { /* it was lost meanwhile, by the clock */
+        if (reply->status == LEASE_REFUSED && reply->row)
+            row_learn(row, reply->row, fleet_now(fleet));
+        else
+            s->unsure = 0;
+        fleet->scan_ms = 0;
+        return;
+    }
+    if (reply->status == LEASE_DONE) {
+        write_worked(call, reply->sent_ms);
+    } else if (reply->status == LEASE_REFUSED) {
+        write_refused(call, reply->row);
+    } else {
+        s->unsure++;
+        s->retry_ms = fleet_now(fleet) + RETRY_MS + (int64_t)fleet_random(fleet, RETRY_MS);
+        fleet_call_failed(call, reply);
+    }
+}
+
+/* ---- writes */
+
+static void measure_throughput(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+    uint64_t bytes = row->bytes;
+    double elapsed = (double)(now - s->bytes_ms) / 1000;
+    double kbps;
+
+    if (elapsed <= 0)
+        return;
+    kbps = (double)(bytes - s->bytes_then) / 1024 / elapsed;
+    s->throughput = s->throughput < 0 ? kbps : (s->throughput + kbps) / 2; /* alpha 0.5, as KCL */
+    s->bytes_then = bytes;
+    s->bytes_ms = now;
+}
+
+static struct lease_call call_for(struct lease_row *row, enum lease_op op)
+{
+    struct row_state *s = row->state;
+    struct lease_call call = {.op = op, .was = s->known};
+
+    call.was.key = call.to.key = row->name;
+    call.to.throughput = -1;
+    return call;
+}
+
+static void renew(struct lease_row *row, int64_t now)
+{
+    struct lease_call call = call_for(row, LEASE_RENEW);
+
+    call.checks_hand_off = row->state->phase != ROW_LEAVING;
+    if (row->fleet->is_assigned) {
+        measure_throughput(row, now);
+        call.to.throughput = row->state->throughput;
+    }
+    fleet_call(row->fleet, row, &call, wrote);
+}
+
+/* Borrowed from the listing: up to two. */
+static void children_of(struct fleet *fleet, const char *name, char *ret[2])
+{
+    size_t n = 0;
+
+    ret[0] = ret[1] = NULL;
+    for (size_t i = 0; fleet->listing && i < fleet->listing->n && n < 2; i++) {
+        const struct listed_lane *lane = &fleet->listing->lanes[i];
+
+        if ((lane->parents[0] && !strcmp(lane->parents[0], name)) ||
+            (lane->parents[1] && !strcmp(lane->parents[1], name)))
+            ret[n++] = lane->key;
+    }
+}
+
+/* KCL's order: the children's rows exist before their parent is done with, so that nobody who finds
+ * the parent gone can miss them. */
+static bool may_end(struct lease_row *row, int64_t now, char *children[2])
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+
+    if (!s->ended_ms)
+        s->ended_ms = now;
+    if (s->is_own || fleet->is_releasing)
+        return true; /* nothing lists any more; whoever finds an ended row without children makes
+                        them */
+    if (!fleet->listing || fleet->listed_ms < s->ended_ms) {
+        if (now - fleet->list_asked_ms >= LIST_ASK_MS) {
+            fleet->list_asked_ms = now;
+            fleet->ops.list(fleet->arg);
+        }
+        return false;
+    }
+    children_of(fleet, row->name, children);
+    for (int i = 0; i < 2; i++) {
+        const struct lease_row *child = children[i] ? fleet_find(fleet, children[i]) : NULL;
+
+        if (children[i] && !fleet->listing->is_fixed && (!child || !child->state->is_stored)) {
+            fleet->must_sync = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void checkpoint(struct lease_row *row, bool gives_up)
+{
+    struct row_state *s = row->state;
+    struct fleet_call *sent;
+    struct lease_call call = call_for(row, LEASE_CHECKPOINT);
+    char text[KP_POSITION_MAX + 1];
+    uint64_t sub;
+
+    lease_row_position(row, text, &sub);
+    if (!*text) {
+        strcpy(text, s->known.checkpoint ? s->known.checkpoint : LEASE_TRIM_HORIZON);
+        sub = s->known.sub;
+    }
+    if (!strcmp(text, LEASE_SHARD_END))
+        children_of(row->fleet, row->name, call.to.children);
+    call.to.checkpoint = text;
+    call.to.sub = sub;
+    call.gives_up = gives_up;
+    /* A boundary that is not reached stays. */
+    if (s->known.pending &&
+        lease_compare_checkpoints(text, sub, s->known.pending, s->known.pending_sub) < 0) {
+        call.to.pending = s->known.pending;
+        call.to.pending_sub = s->known.pending_sub;
+    }
+    pthread_mutex_lock(&row->lock); /* set once: the texts stay where they are */
+    if (!s->is_about_known) {
+        call.to.parents[0] = s->parents[0];
+        call.to.parents[1] = s->parents[1];
+        call.to.low = s->low;
+        call.to.high = s->high;
+    }
+    pthread_mutex_unlock(&row->lock);
+    sent = fleet_call(row->fleet, row, &call, wrote);
+    if (!sent)
+        return;
+    memcpy(sent->text, text, sizeof sent->text);
+    sent->sub = sub;
+    sent->gives_up = gives_up;
+    sent->has_about = call.to.parents[0] || call.to.low;
+}
+
+static void prepare(struct lease_row *row)
+{
+    struct lease_call call = call_for(row, LEASE_PREPARE);
+    char text[KP_POSITION_MAX + 1] = "";
+    struct fleet_call *sent;
+
+    pthread_mutex_lock(&row->lock);
+    if (row->pending)
+        strncpy(text, row->pending, KP_POSITION_MAX);
+    call.to.pending_sub = row->pending_sub;
+    pthread_mutex_unlock(&row->lock);
+    call.to.pending = text;
+    sent = fleet_call(row->fleet, row, &call, wrote);
+    if (!sent)
+        return;
+    memcpy(sent->text, text, sizeof sent->text);
+    sent->sub = call.to.pending_sub;
+}
+
+/* ---- the end of a hand-over */
+
+static void handed_over(struct fleet_call *call, const struct lease_reply *reply)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+    int64_t now = fleet_now(fleet);
+
+    if (reply->status == LEASE_FAILED) {
+        s->unsure++;
+        s->retry_ms = now + RETRY_MS;
+        fleet_call_failed(call, reply);
+        return;
+    }
+    if (reply->status == LEASE_REFUSED) {
+        const char *worker = reply->row ? lease_worker(reply->row) : NULL;
+
+        if (reply->row)
+            row_learn(row, reply->row, now);
+        else
+            row_forget(row);
+        if (worker && !strcmp(worker, fleet->me) && row_is_held(row))
+            return; /* asked for by yet another, or not any more: again */
+    } else {
+        s->known.counter++;
+        set_text(&s->known.checkpoint_owner, NULL);
+        s->moved_ms = now;
+    }
+    log_info("lease.handed-over", "table=%s lease=%s to=%s", fleet->io->table, row->name,
+             s->known.owner ? s->known.owner : "-");
+    row->valid_until = 0;
+    if (s->phase == ROW_LEAVING || s->phase == ROW_HELD)
+        s->phase = ROW_FOREIGN;
+}
+
+static void hand_over(struct lease_row *row)
+{
+    struct lease_call call = call_for(row, LEASE_ASSIGN);
+
+    if (!row->state->known.checkpoint_owner) { /* it was taken back: nobody waits for it */
+        row->state->phase = ROW_HELD;
+        return;
+    }
+    call.to.owner = row->state->known.owner;
+    fleet_call(row->fleet, row, &call, handed_over);
+}
+
+/* What is still in hand is given up, and read again over there; if even that hangs, the row goes by
+ * itself. */
+static void leave_late(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+
+    if (s->is_forced) {
+        hold_lost(row, "its hand-over took too long");
+        return;
+    }
+    log_warn("lease.forced", "table=%s lease=%s by=%s", fleet->io->table, row->name,
+             s->known.owner ? s->known.owner : "-");
+    s->is_forced = true;
+    s->leave_by = now + fleet->config.hand_over_ms;
+    fleet->ops.revoke(fleet->arg, row, true);
+}
+
+static void leave_run(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+
+    if (s->is_drained) {
+        if (lease_row_is_dirty(row))
+            checkpoint(row, false);
+        else
+            hand_over(row);
+    } else if (now >= s->leave_by) {
+        leave_late(row, now);
+    } else if (now - s->sent_ms >= row->fleet->config.failover_ms / 3) {
+        lease_row_is_dirty(row) ? checkpoint(row, false) : renew(row, now);
+    }
+}
+
+/* ---- granting */
+
+static void parent_looked_up(struct fleet_call *call, const struct lease_reply *reply)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+    struct lease_row *parent = fleet_find(
+        row->fleet, s->known.parents[call->parent] ? s->known.parents[call->parent] : "");
+    int64_t now = fleet_now(row->fleet);
+
+    if (reply->status != LEASE_DONE)
+        s->retry_ms = now + RETRY_MS;
+    else if (!reply->row)
+        s->parent_ok[call->parent] = true;
+    else if (!parent || (!parent->state->is_stored && !parent->state->is_busy))
+        row_learn(fleet_row(row->fleet, reply->row->key), reply->row, now);
+}
+
+/* A parent is done with when its row says so or is gone. A scan may have missed it: it is asked
+ * for. */
+static bool parent_has_ended(struct lease_row *row, int which)
+{
+    struct row_state *s = row->state;
+    const char *name = s->known.parents[which];
+    struct lease_row *parent;
+    struct lease_call call = {.op = LEASE_GET};
+    struct fleet_call *sent;
+
+    if (!name || s->parent_ok[which])
+        return true;
+    parent = fleet_find(row->fleet, name);
+    if (parent && parent->state->is_stored)
+        return row_has_ended(parent);
+    call.was = call.to = (struct lease){.key = (char *)(uintptr_t)name, .throughput = -1};
+    sent = fleet_call(row->fleet, row, &call, parent_looked_up);
+    if (sent)
+        sent->parent = which;
+    return false;
+}
+
+static bool is_listed(struct fleet *fleet, const char *name)
+{
+    return fleet->listing && listing_find(fleet->listing, name);
+}
+
+static void grant(struct lease_row *row)
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+
+    if (fleet->is_releasing || !fleet->has_begun || row_has_ended(row) ||
+        !parent_has_ended(row, 0) || (!s->is_busy && !parent_has_ended(row, 1)) || s->is_busy)
+        return;
+    if (!is_listed(fleet, row->name) && fleet_now(fleet) - fleet->list_asked_ms >= LIST_ASK_MS) {
+        fleet->list_asked_ms = fleet_now(fleet); /* a shard that is newer than our listing */
+        fleet->ops.list(fleet->arg);
+    }
+    pthread_mutex_lock(&row->lock);
+    row->text[0] = '\0';
+    if (s->known.checkpoint)
+        strncpy(row->text, s->known.checkpoint, KP_POSITION_MAX);
+    row->sub = s->known.sub;
+    row->is_dirty = false;
+    s->old_pending[0] = '\0';
+    if (s->known.pending)
+        strncpy(s->old_pending, s->known.pending, KP_POSITION_MAX);
+    s->old_pending_sub = s->known.pending_sub;
+    pthread_mutex_unlock(&row->lock);
+    s->phase = ROW_GRANTED;
+    fleet->grants++;
+    fleet->ops.grant(fleet->arg, row);
+}
+
+/* ---- the end of the run */
+
+static void evicted(struct fleet_call *call, const struct lease_reply *reply)
+{
+    struct lease_row *row = call->row;
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+    const char *worker = reply->row ? lease_worker(reply->row) : NULL;
+
+    if (reply->status == LEASE_FAILED) {
+        s->retry_ms = fleet_now(fleet) + RETRY_MS;
+        fleet_call_failed(call, reply);
+    } else if (reply->status == LEASE_REFUSED && worker && !strcmp(worker, fleet->me)) {
+        row_learn(row, reply->row, fleet_now(fleet)); /* asked for meanwhile */
+    } else {
+        freed(row);
+    }
+}
+
+static bool is_at_end(struct lease_row *row)
+{
+    char text[KP_POSITION_MAX + 1];
+    uint64_t sub;
+
+    lease_row_position(row, text, &sub);
+    return !strcmp(text, LEASE_SHARD_END);
+}
+
+static bool has_boundary(struct lease_row *row)
+{
+    bool has_one;
+
+    pthread_mutex_lock(&row->lock);
+    has_one = row->prepared != NULL;
+    pthread_mutex_unlock(&row->lock);
+    return has_one;
+}
+
+static void release_run(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+    struct lease_call call = call_for(row, LEASE_EVICT);
+
+    if (s->known.checkpoint_owner && s->phase != ROW_LEAVING) {
+        s->phase = ROW_LEAVING;
+        s->is_drained = true;
+    }
+    if (s->phase == ROW_LEAVING) {
+        leave_run(row, now);
+        return;
+    }
+    if (lease_row_is_dirty(row))
+        checkpoint(row, true);
+    else
+        fleet_call(row->fleet, row, &call, evicted);
+}
+
+static bool must_write_position(const struct lease_row *row, int64_t now)
+{
+    const struct fleet *fleet = row->fleet;
+
+    return now - row->state->written_ms >= fleet->config.checkpoint_ms ||
+           now - row->state->sent_ms >= fleet->config.failover_ms / 3;
+}
+
+void hold_run(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+    struct fleet *fleet = row->fleet;
+    char *children[2];
+
+    if (!row_is_held(row))
+        return;
+    if (now >= row->valid_until || row->is_given_up) {
+        hold_lost(row, "it was not renewed in time");
+        return;
+    }
+    if (s->is_busy || now < s->retry_ms)
+        return;
+    if (fleet->is_releasing) {
+        release_run(row, now);
+    } else if (s->phase == ROW_LEAVING) {
+        leave_run(row, now);
+    } else if (has_boundary(row)) {
+        prepare(row);
+    } else if (lease_row_is_dirty(row) &&
+               (is_at_end(row) ? may_end(row, now, children) : must_write_position(row, now))) {
+        checkpoint(row, false);
+    } else if (now - s->sent_ms >= fleet->config.failover_ms / 3) {
+        renew(row, now);
+    } else if (s->phase == ROW_HELD && !s->is_own) {
+        grant(row);
+    }
+}
+
+int64_t hold_next(const struct lease_row *row)
+{
+    const struct row_state *s = row->state;
+    int64_t failover = row->fleet->config.failover_ms, next;
+
+    if (!row_is_held(row))
+        return s->look_ms && s->phase == ROW_FOREIGN ? s->look_ms : INT64_MAX;
+    if (s->is_busy)
+        return row->valid_until;
+    next = s->sent_ms + failover / 3;
+    if (s->written_ms + row->fleet->config.checkpoint_ms < next &&
+        lease_row_is_dirty((struct lease_row *)(uintptr_t)row))
+        next = s->written_ms + row->fleet->config.checkpoint_ms;
+    if (s->ended_ms)
+        next = row->fleet->list_asked_ms + LIST_ASK_MS;
+    return next < s->retry_ms ? s->retry_ms : next;
+}

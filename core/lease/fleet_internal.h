@@ -1,0 +1,172 @@
+/* fleet_internal.h - private to core/lease/fleet*.c: the state they share.
+ *
+ *   fleet.c       what is told, and the order in which things are looked at
+ *   fleet_rows.c  the rows: found, made, read and moved by other threads
+ *   fleet_scan.c  what the table says; missing and finished rows
+ *   fleet_hold.c  held leases: renewed, checkpointed, granted, handed over, lost, released
+ *   fleet_take.c  how leases are had
+ *   fleet_lead.c  KCL 3: metrics, the lock, what a leader does
+ *
+ * Threads: the lease thread, where fleet.h does not say otherwise.
+ */
+#ifndef KPIPE_LEASE_FLEET_INTERNAL_H
+#define KPIPE_LEASE_FLEET_INTERNAL_H
+
+#include "core/lease/fleet.h"
+
+enum row_phase {
+    ROW_FOREIGN = 0, /* not ours */
+    ROW_ASKED,       /* the call that is to make it ours is under way */
+    ROW_HELD,        /* ours */
+    ROW_GRANTED,     /* ... and the host reads it */
+    ROW_LEAVING,     /* ... and the host settles what it has of it */
+    ROW_LOST,        /* another's; the host gives up what it has of it */
+};
+
+#define ROW_NEVER INT64_MIN
+
+struct row_state {
+    struct lease known; /* as last read or written */
+    bool is_stored;     /* there is such a row in the table */
+    bool was_seen;      /* in the scan that is being read */
+    bool is_own;        /* fleet_own() */
+    enum row_phase phase;
+    bool is_busy;      /* a call of this row is under way */
+    bool is_drained;   /* of ROW_LEAVING: the host has nothing more of it */
+    bool is_forced;    /* of ROW_LEAVING: it took too long */
+    bool parent_ok[2]; /* looked up and found absent */
+    int64_t
+        moved_ms; /* when counter or owner last changed, as far as we saw; ROW_NEVER: it is free */
+    int64_t sent_ms;     /* when the last write left that counted it up */
+    int64_t written_ms;  /* when the last position was written */
+    int64_t retry_ms;    /* not before */
+    int64_t look_ms;     /* when to look at a row that is being handed to us */
+    int64_t leave_by;    /* of ROW_LEAVING */
+    int64_t handed_ms;   /* when its hand-over was first seen, 0: none */
+    int64_t ended_ms;    /* when SHARD_END was first seen as its watermark, 0: not yet */
+    unsigned unsure;     /* writes since `known` that may have happened */
+    uint64_t bytes_then; /* of row->bytes, at the last renewal */
+    int64_t bytes_ms;
+    double throughput;                     /* KB/s, moving average; below 0: unknown */
+    bool is_about_known;                   /* parents and hash keys stand in the table */
+    char *parents[2], *low, *high;         /* [owned] of lease_row_about(); guarded by row->lock */
+    char old_pending[KP_POSITION_MAX + 1]; /* what the owner before us had prepared; row->lock */
+    uint64_t old_pending_sub;
+};
+
+/* A call under way: what it would leave behind, to know it again. */
+struct fleet_call {
+    struct fleet_call *next, *previous;
+    struct fleet *fleet;
+    struct lease_row *row; /* NULL: not of one row */
+    enum lease_op op;
+    int64_t made_ms;
+    char text[KP_POSITION_MAX + 1]; /* of CHECKPOINT and PREPARE */
+    uint64_t sub;
+    bool gives_up, has_about;
+    int parent; /* of a GET of a parent's row: which; -1: of the row itself */
+    void (*done)(struct fleet_call *call, const struct lease_reply *reply);
+};
+
+enum { FLEET_BUCKETS = 1024 };
+
+struct fleet {
+    struct fleet_config config;
+    char *me; /* [owned] */
+    struct lease_io *io;
+    struct fleet_ops ops;
+    void *arg;
+
+    pthread_mutex_t lock; /* guards the lists of rows */
+    struct lease_row *rows;
+    struct lease_row *buckets[FLEET_BUCKETS];
+    _Atomic size_t n_rows; /* read it after the head of the list: then it is not too small */
+
+    struct fleet_call *calls; /* [owned] */
+    size_t n_calls;
+    struct listing *listing; /* [owned] the last whole one */
+    int64_t listed_ms, list_asked_ms;
+
+    bool has_begun, has_scanned, is_scanning, is_releasing, has_failed;
+    bool must_sync;   /* rows may be missing */
+    bool must_take;   /* leases may be free */
+    bool must_assign; /* ... of a leader: after each scan */
+    int64_t scan_ms;  /* when the next scan is due */
+    int64_t first_scan_ms;
+    unsigned scan_tries, holes;
+    size_t spilled;
+
+    /* KCL 3 */
+    enum lease_layout layout; /* what the table has */
+    bool is_assigned;         /* a leader assigns; else we take */
+    bool writes_metrics;
+    struct lease_worker *workers; /* [owned] of the last scan */
+    size_t n_workers;
+    char *client_version; /* [owned] */
+    int64_t metrics_ms;   /* when they were last written, 0: never */
+    bool is_writing_metrics;
+    struct lease_lock lock_item; /* [owned texts] as last seen */
+    int64_t lock_moved_ms;
+    bool is_leader, is_locking;
+    int64_t beat_ms, balance_ms;
+    uint64_t cpu_busy, cpu_all; /* of /proc/stat, at the last metrics item */
+
+    uint64_t random;
+    _Atomic bool is_settled;
+    _Atomic uint64_t grants;
+};
+
+/* ---- fleet.c */
+int64_t fleet_now(const struct fleet *fleet);
+/* Makes the call unless too many are under way (NULL). `done` is called unless the fleet is freed
+ * first. The fleet_call is freed after it. */
+struct fleet_call *fleet_call(struct fleet *fleet, struct lease_row *row, struct lease_call *call,
+                              void (*done)(struct fleet_call *call,
+                                           const struct lease_reply *reply));
+bool fleet_has_room(const struct fleet *fleet);
+/* Logs, and ends the run when it is final. */
+void fleet_call_failed(struct fleet_call *call, const struct lease_reply *reply);
+uint64_t fleet_random(struct fleet *fleet, uint64_t below);
+
+/* ---- fleet_rows.c */
+struct lease_row *fleet_find(struct fleet *fleet, const char *name); /* NULL: none [any] */
+struct lease_row *fleet_row(struct fleet *fleet, const char *name);  /* found or made [any] */
+struct lease_row *fleet_first(struct fleet *fleet);                  /* of all rows [any] */
+void fleet_free_rows(struct fleet *fleet);
+bool row_is_free(const struct lease_row *row, int64_t now);
+bool row_is_held(const struct lease_row *row); /* HELD, GRANTED, LEAVING */
+static inline bool row_has_ended(const struct lease_row *row)
+{
+    return row->state->is_stored && lease_has_ended(&row->state->known);
+}
+/* The row stands so in the table. */
+void row_learn(struct lease_row *row, const struct lease *lease, int64_t now);
+void row_forget(struct lease_row *row); /* it is not in the table any more */
+
+/* ---- fleet_scan.c */
+void scan_run(struct fleet *fleet, int64_t now);
+void sync_run(struct fleet *fleet, int64_t now);
+
+/* ---- fleet_hold.c */
+/* The lease is ours since a write that left at sent_ms. */
+void hold_begin(struct lease_row *row, int64_t sent_ms);
+void hold_run(struct lease_row *row, int64_t now);
+void hold_lost(struct lease_row *row, const char *why);
+/* Another worker asked for it. */
+void hold_leave(struct lease_row *row, int64_t now);
+int64_t hold_next(const struct lease_row *row); /* when hold_run() wants to be called */
+
+/* ---- fleet_take.c */
+void take_run(struct fleet *fleet, int64_t now);
+/* What makes one row ours, or looks whether it has become so. */
+void take_row_run(struct lease_row *row, int64_t now);
+void take_send(struct lease_row *row, bool is_hand_over);
+
+/* ---- fleet_lead.c */
+void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t now);
+void lead_run(struct fleet *fleet, int64_t now);
+int64_t lead_next(const struct fleet *fleet);
+void lead_release(struct fleet *fleet);
+void lead_fini(struct fleet *fleet);
+
+#endif

@@ -1,0 +1,386 @@
+/* test_lease_fleet.c - workers that share a lease table, in virtual time: kpipe's fleets among
+ * themselves, beside KCL 2 and beside KCL 3. See fleet_world.h.
+ *
+ * Environment: KPIPE_MODEL_SEEDS=N plays N random worlds of each kind; KPIPE_MODEL_SEED=S only that
+ * of seed S.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "tests/kptest.h"
+#include "tests/unit/fleet_world.h"
+
+/* The fleets of a test speak of every lease; what is wrong is told by the world. */
+static void be_quiet(void)
+{
+    log_setup(getenv("KPIPE_MODEL_TRACE") ? LOG_DEBUG : LOG_ERROR, false);
+}
+
+static struct world *quiet_world(uint64_t seed, size_t n_lanes)
+{
+    be_quiet();
+    return world_new(seed, n_lanes);
+}
+
+static void end_world(struct world *world)
+{
+    EQ_INT(world->errors, 0);
+    world_free(world);
+    log_setup(LOG_INFO, false);
+}
+
+/* ---- what a fleet does */
+
+TEST(a_fleet_alone_reads_every_lane)
+{
+    struct world *world = quiet_world(1, 8);
+
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 5000));
+    world_run(world, 60000);
+    EQ_INT(world->moves, 8);
+    for (size_t i = 0; i < 8; i++)
+        YES(world->lanes[i].done > 300);
+    end_world(world);
+}
+
+TEST(a_fleet_shares_evenly_within_seconds_and_then_stays_still)
+{
+    struct world *world = quiet_world(2, 20);
+    unsigned moves;
+
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 5000));
+    world_start(world, WORKER_KPIPE);
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 90000));
+    moves = world->moves;
+    world_run(world, 300000);
+    EQ_INT(world->moves, moves);
+    end_world(world);
+}
+
+TEST(a_clean_stop_leaves_no_gap)
+{
+    struct world *world = quiet_world(3, 10);
+    struct world_worker *first;
+
+    first = world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 5000));
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 90000));
+    world_stop(first);
+    while (first->lives && !world->errors)
+        world_step(world);
+    YES(world_settles(world, 4000)); /* less than the fail-over time */
+    end_world(world);
+}
+
+TEST(leases_of_a_killed_worker_go_on_within_fifteen_seconds)
+{
+    struct world *world = quiet_world(4, 10);
+    struct world_worker *first = world_start(world, WORKER_KPIPE);
+
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 90000));
+    world_kill(first);
+    YES(world_settles(world, 15000));
+    end_world(world);
+}
+
+TEST(a_stalled_worker_stops_before_others_begin)
+{
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct world *world = quiet_world(seed, 6);
+        struct world_worker *first = world_start(world, WORKER_KPIPE);
+
+        world_start(world, WORKER_KPIPE);
+        world_settles(world, 90000);
+        world_stall(first, 5000 + (int64_t)seed * 4000, seed % 2);
+        world_run(world, 40000);
+        world_settles(world, 90000);
+        end_world(world);
+    }
+}
+
+TEST(lanes_of_a_stream_that_splits_and_merges_are_read_in_order)
+{
+    struct world *world = quiet_world(5, 3);
+
+    world_start(world, WORKER_KPIPE);
+    world_start(world, WORKER_KPIPE);
+    world_settles(world, 60000);
+    for (size_t i = 0; i < 12; i++) {
+        for (size_t at = world->n_lanes; at-- > 0;)
+            if (!world->lanes[at].is_closed && (i % 2 ? world_merge(world, at) : true)) {
+                if (i % 2 == 0)
+                    world_split(world, at);
+                break;
+            }
+        world_run(world, 15000);
+    }
+    YES(world_settles(world, 120000));
+    end_world(world);
+}
+
+TEST(a_row_deleted_by_hand_is_made_again)
+{
+    struct world *world = quiet_world(6, 4);
+    struct lease_call call = {.op = LEASE_DELETE};
+    struct memory_answer answer;
+
+    world_start(world, WORKER_KPIPE);
+    world_settles(world, 5000);
+    world_run(world, 20000);
+    call.was = *memory_table_find(world->table, world->lanes[2].key);
+    memory_table_do(world->table, &call, &answer);
+    memory_answer_fini(&answer);
+    world_step(world);
+    NO(world->lanes[2].had_row);
+    world_settles(world, 15000);
+    end_world(world);
+}
+
+/* ---- F6: every state of (leaseOwner, checkpointOwner), with anybody dead or alive */
+
+TEST(every_state_of_owners_comes_to_an_owner_that_reads)
+{
+    enum { NOBODY, DEAD, FIRST, SECOND, STATES };
+
+    for (int owner = 0; owner < STATES; owner++)
+        for (int before = 0; before < STATES; before++) {
+            struct world *world = quiet_world((uint64_t)(owner * STATES + before + 1), 4);
+            struct world_worker *first = world_start(world, WORKER_KPIPE);
+            struct world_worker *second = world_start(world, WORKER_KPIPE);
+            char *names[STATES] = {NULL, (char[]){FLEET_ID_PREFIX "dead"}, first->id, second->id};
+            struct lease row = {.key = world->lanes[1].key,
+                                .owner = names[owner],
+                                .checkpoint_owner = names[before],
+                                .counter = 77,
+                                .checkpoint = (char[]){LEASE_TRIM_HORIZON},
+                                .throughput = -1};
+
+            memory_table_put(world->table, &row); /* a worker restarted by that name may find it */
+            YES(world_settles(world, 90000));
+            memory_table_put(world->table, &row); /* and so may one that works */
+            world_run(world, 2000);
+            YES(world_settles(world, 90000));
+            end_world(world);
+        }
+}
+
+/* ---- beside KCL 2 */
+
+TEST(beside_kcl_2_leases_are_shared_evenly)
+{
+    struct world *world = quiet_world(7, 12);
+    unsigned moves;
+
+    world_start(world, WORKER_JAVA2);
+    world_run(world, 30000);
+    world_start(world, WORKER_KPIPE);
+    world_start(world, WORKER_JAVA2);
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 300000));
+    moves = world->moves;
+    world_run(world, 200000);
+    EQ_INT(world->moves, moves);
+    YES(memory_table_lock(world->table) == NULL); /* nothing that KCL 2 stumbles over */
+    for (size_t i = 0; i < world->n_workers; i++)
+        YES(memory_table_worker(world->table, world->workers[i].id) == NULL);
+    end_world(world);
+}
+
+/* ---- beside KCL 3 */
+
+TEST(beside_kcl_3_a_leader_assigns_and_leases_are_handed_over)
+{
+    struct world *world = quiet_world(8, 12);
+
+    world_start(world, WORKER_JAVA3);
+    world_run(world, 40000);
+    world_start(world, WORKER_KPIPE);
+    world_start(world, WORKER_JAVA3);
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 400000));
+    for (size_t i = 0; i < world->n_workers; i++)
+        YES(memory_table_worker(world->table, world->workers[i].id) != NULL);
+    end_world(world);
+}
+
+static bool does_lead(struct world *world, enum worker_kind kind)
+{
+    const struct lease_lock *lock = memory_table_lock(world->table);
+    const struct world_worker *worker = lock ? world_worker(world, lock->owner) : NULL;
+
+    return worker && !lock->is_released && worker->kind == kind;
+}
+
+TEST(when_the_leader_is_killed_a_kpipe_leads_and_new_lanes_are_assigned)
+{
+    struct world *world = quiet_world(9, 8);
+    struct world_worker *leader = world_start(world, WORKER_JAVA3), *follower;
+    int64_t killed_ms;
+
+    world_run(world, 30000);
+    YES(does_lead(world, WORKER_JAVA3));
+    follower = world_start(world, WORKER_JAVA3);
+    world_start(world, WORKER_KPIPE);
+    world_settles(world, 300000);
+    java_never_leads(follower->java); /* some do not, whatever they should */
+    world_kill(leader);
+    killed_ms = world_now();
+    world_split(world, 0);
+    while (!does_lead(world, WORKER_KPIPE) && world_now() - killed_ms < 200000 && !world->errors)
+        world_step(world);
+    YES(world_now() - killed_ms <= 120000 + 30000);
+    YES(world_settles(world, 200000));
+    end_world(world);
+}
+
+/* ---- worlds at random */
+
+static size_t pick_open(struct world *world)
+{
+    size_t open[WORLD_LANES], n = 0;
+
+    for (size_t i = 0; i < world->n_lanes; i++)
+        if (!world->lanes[i].is_closed)
+            open[n++] = i;
+    return open[world_roll(world, n)];
+}
+
+static struct world_worker *pick_worker(struct world *world)
+{
+    struct world_worker *alive[WORLD_WORKERS];
+    size_t n = 0;
+
+    for (size_t i = 0; i < world->n_workers; i++)
+        if (world->workers[i].lives && !world->workers[i].is_stopping)
+            alive[n++] = &world->workers[i];
+    return n ? alive[world_roll(world, n)] : NULL;
+}
+
+static void reshard(struct world *world)
+{
+    size_t n_open = 0;
+
+    for (size_t i = 0; i < world->n_lanes; i++)
+        n_open += !world->lanes[i].is_closed;
+    if (world->n_lanes + 2 > WORLD_LANES / 2)
+        return;
+    if (n_open < 3 || (n_open < 12 && world_roll(world, 2)))
+        world_split(world, pick_open(world));
+    else
+        world_merge(world, pick_open(world));
+}
+
+/* Of a lane that is open, so that nothing has begun that comes after it. */
+static void lose_row(struct world *world)
+{
+    const struct lease *row = memory_table_find(world->table, world->lanes[pick_open(world)].key);
+    struct lease_call call = {.op = LEASE_DELETE};
+    struct memory_answer answer;
+
+    if (!row)
+        return;
+    world_note(world, "somebody deletes %s", row->key);
+    call.was = *row;
+    memory_table_do(world->table, &call, &answer);
+    memory_answer_fini(&answer);
+}
+
+/* Lanes that are done with and old are not listed any more. */
+static void forget(struct world *world)
+{
+    for (size_t i = 0; i + 20 < world->n_lanes; i++)
+        if (world->lanes[i].is_closed && world->lanes[i].has_ended && !world->lanes[i].had_row)
+            world->lanes[i].is_listed = false;
+}
+
+static void happen(struct world *world, enum worker_kind others)
+{
+    struct world_worker *worker = pick_worker(world);
+    uint64_t what = world_roll(world, 12);
+
+    if (what < 3 && world_count(world, WORKER_KPIPE) + world_count(world, others) < 7 &&
+        world->n_workers < WORLD_WORKERS)
+        world_start(world, world_roll(world, 2) ? WORKER_KPIPE : others);
+    else if (what < 6)
+        reshard(world);
+    else if (what == 6)
+        lose_row(world);
+    else if (what == 7)
+        forget(world);
+    else if (!worker || (worker->kind == WORKER_KPIPE && world_count(world, WORKER_KPIPE) < 2))
+        return;
+    else if (what == 8)
+        world_kill(worker);
+    else if (worker->kind != WORKER_KPIPE)
+        return;
+    else if (what == 9)
+        world_stop(worker);
+    else
+        world_stall(worker, 1000 + (int64_t)world_roll(world, 25000), world_roll(world, 2));
+}
+
+static unsigned live_through(uint64_t seed, enum worker_kind others)
+{
+    struct world *world = quiet_world(seed, 1 + seed % 9);
+    unsigned moves, errors;
+
+    world->lost_per_1000 = (unsigned)world_roll(world, 3) * 20;
+    if (others != WORKER_KPIPE && world_roll(world, 2))
+        world_start(world, others);
+    world_start(world, WORKER_KPIPE);
+    for (int i = 0; i < 25 && !world->errors; i++) {
+        happen(world, others);
+        world_run(world, (int64_t)world_roll(world, 20000));
+    }
+    world_note(world, "from now on all is quiet");
+    world->lost_per_1000 = 0;
+    if (!world->errors)
+        world_settles(world, others == WORKER_KPIPE ? 200000 : 600000);
+    moves = world->moves;
+    if (others != WORKER_JAVA3)
+        world_run(world, 60000);
+    if (!world->errors && world->moves != moves && others != WORKER_JAVA3)
+        world_wrong(world, "leases move though all is quiet");
+    errors = world->errors;
+    world_free(world);
+    log_setup(LOG_INFO, false);
+    return errors;
+}
+
+static void live_many(enum worker_kind others)
+{
+    const char *n_text = getenv("KPIPE_MODEL_SEEDS"), *one = getenv("KPIPE_MODEL_SEED");
+    uint64_t n = n_text ? strtoull(n_text, NULL, 10) : 30;
+    unsigned n_wrong = 0;
+
+    if (one) {
+        EQ_INT(live_through(strtoull(one, NULL, 10), others), 0);
+        return;
+    }
+    for (uint64_t seed = 1; seed <= n && n_wrong < 3; seed++)
+        n_wrong += live_through(seed, others) > 0;
+    EQ_INT(n_wrong, 0);
+}
+
+TEST(fleets_of_kpipe_live_through_what_may_happen)
+{
+    live_many(WORKER_KPIPE);
+}
+
+TEST(fleets_beside_kcl_2_live_through_what_may_happen)
+{
+    live_many(WORKER_JAVA2);
+}
+
+TEST(fleets_beside_kcl_3_live_through_what_may_happen)
+{
+    live_many(WORKER_JAVA3);
+}
