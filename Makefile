@@ -125,7 +125,7 @@ $(B)/obj/%.o: %.c
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-unit: $(B)/tests/unit ## unit tests (CUnit)
+unit: $(B)/tests/unit $(B)/kpipe $(B)/plugins/local-aws.so ## unit tests (CUnit)
 	$(B)/tests/unit
 
 plugin-tests: $(PLUGIN_TESTS) ## plugin tests, one program each, through the harness

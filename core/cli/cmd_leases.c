@@ -89,7 +89,7 @@ struct table {
     struct lease_scan scan;         /* [owned] */
     bool exists;
     bool *is_live; /* [owned] one per lease; NULL: not looked */
-    bool is_answered, has_failed;
+    bool is_answered, has_failed, is_refused;
     char *failure; /* [owned] */
 };
 
@@ -126,6 +126,7 @@ static void answered(void *arg, const struct lease_reply *reply)
 
     table->is_answered = true;
     table->has_failed = reply->status == LEASE_FAILED;
+    table->is_refused = reply->status == LEASE_REFUSED;
     if (table->has_failed) {
         free(table->failure);
         table->exists = !reply->error || strcmp(reply->error, "ResourceNotFoundException") != 0;
@@ -263,9 +264,17 @@ static bool forget(struct table *table)
                 table->name, who);
         return false;
     }
-    for (; n < table->scan.n_leases; n++)
-        if (!ask(table, &(struct lease_call){.op = LEASE_DELETE, .was = table->scan.leases[n]}))
+    for (; n < table->scan.n_leases; n++) {
+        const struct lease *lease = &table->scan.leases[n];
+
+        if (!ask(table, &(struct lease_call){.op = LEASE_DELETE, .was = *lease}))
             return false;
+        if (table->is_refused) {
+            fprintf(stderr, "kpipe: %s of %s has moved on: somebody works with it\n", lease->key,
+                    table->name);
+            return false;
+        }
+    }
     printf("flow %s: %zu lease%s of %s forgotten; the next run begins at its `start`\n",
            table->flow->name, n, n == 1 ? "" : "s", table->name);
     return true;
@@ -392,32 +401,36 @@ static void print_json(const struct leases_command *command)
     json_decref(root);
 }
 
+static bool do_flows(struct leases_command *command)
+{
+    const struct plan *plan = command->loaded.plan;
+
+    for (size_t i = 0; i < plan->n_flows; i++)
+        if ((!command->only || !strcmp(plan->flows[i].name, command->only)) && !do_flow(command, i))
+            return false;
+    if (!command->has_shown && !command->json)
+        printf("no flow of the pipeline keeps its position: they answer requests\n");
+    return true;
+}
+
 static int do_file(struct leases_command *command, const char *path)
 {
-    const struct plan *plan;
-    bool ok = true;
+    const char *leases;
+    bool is_kept;
 
     if (!cli_plan_load(&command->loaded, path, !command->aws) || !check_flow(command))
         return EXIT_CONFIG;
-    plan = command->loaded.plan;
-    if (!strncmp(plan->leases, "file:", 5))
-        command->file_path = plan->leases + 5;
+    leases = command->loaded.plan->leases;
+    is_kept = strcmp(leases, "none") != 0;
+    command->file_path = strncmp(leases, "file:", 5) ? NULL : leases + 5;
     command->flows = json_array();
-    if (!strcmp(plan->leases, "none")) {
-        if (!command->json)
-            printf("leases = \"none\": no progress is kept, every run begins at its `start`\n");
-    } else if (!reach(command)) {
+    if (is_kept && (!reach(command) || !do_flows(command)))
         return EXIT_FAILED;
-    } else {
-        for (size_t i = 0; ok && i < plan->n_flows; i++)
-            if (!command->only || !strcmp(plan->flows[i].name, command->only))
-                ok = do_flow(command, i);
-        if (ok && !command->has_shown && !command->json)
-            printf("no flow of the pipeline keeps its position: they answer requests\n");
-    }
-    if (ok && command->json && !command->resets)
+    if (command->json && !command->resets)
         print_json(command);
-    return ok ? EXIT_DELIVERED : EXIT_FAILED;
+    else if (!is_kept)
+        printf("leases = \"none\": no progress is kept, every run begins at its `start`\n");
+    return EXIT_DELIVERED;
 }
 
 static bool set_option(struct leases_command *command, int option)

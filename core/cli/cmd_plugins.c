@@ -13,6 +13,7 @@
 #include "core/base/suggest.h"
 #include "core/cli/cli.h"
 #include "core/config/catalog.h"
+#include "core/config/plan.h"
 #include "core/plugin/describe.h"
 #include "core/plugin/plugins.h"
 #include "core/run/host.h"
@@ -21,7 +22,7 @@ static const char usage[] =
     "usage: kpipe plugins [NAME] [--json]\n"
     "\n"
     "Lists every stage the installed plugins bring, or the options of the stage NAME, or of all\n"
-    "stages of the plugin NAME.\n"
+    "stages of the plugin NAME. NAME may be \"pipeline\": the options beside the flows.\n"
     "Plugins are looked for in $KPIPE_PLUGINS (folders with ':' between), else in \"plugins\"\n"
     "beside the program, else in ../lib/kpipe/plugins.\n";
 
@@ -167,21 +168,26 @@ static void print_rows(const kp_option *rows, size_t indent, const struct widths
     }
 }
 
+static void print_table(const kp_option *rows)
+{
+    struct widths widths = {strlen("OPTION"), strlen("TYPE"), strlen("DEFAULT")};
+
+    measure(rows, 0, &widths);
+    printf("  %-*s  %-*s  %-*s  %s\n", (int)widths.name, "OPTION", (int)widths.type, "TYPE",
+           (int)widths.dflt, "DEFAULT", "MEANING");
+    print_rows(rows, 0, &widths);
+}
+
 static void print_options(const kp_element *element)
 {
     bool is_word = !strchr(element->name, '-'); /* else Lua needs the brackets */
-    struct widths widths = {strlen("OPTION"), strlen("TYPE"), strlen("DEFAULT")};
 
     printf(is_word ? "k.%s.%s - %s\n" : "k.%s[\"%s\"] - %s\n", describe_kind(element->kind),
            element->name, element->help);
-    if (!element->options->name) {
+    if (element->options->name)
+        print_table(element->options);
+    else
         printf("  no options\n");
-        return;
-    }
-    measure(element->options, 0, &widths);
-    printf("  %-*s  %-*s  %-*s  %s\n", (int)widths.name, "OPTION", (int)widths.type, "TYPE",
-           (int)widths.dflt, "DEFAULT", "MEANING");
-    print_rows(element->options, 0, &widths);
 }
 
 /* ---- as JSON */
@@ -233,6 +239,24 @@ static void list_element(void *arg, const kp_element *element)
     }
 }
 
+/* The table that a file returns is no plugin's, and has options too. */
+static void list_pipeline(struct listing *listing)
+{
+    static const char help[] =
+        "the table a file returns, beside kpipe, resources, flows, on_failure and memory";
+    json_t *entry;
+
+    listing->n++;
+    if (!listing->json) {
+        printf("pipeline - %s\n", help);
+        print_table(plan_rows());
+        return;
+    }
+    entry = json_pack("{s:s, s:s, s:s}", "name", "pipeline", "kind", "pipeline", "help", help);
+    json_object_set_new(entry, "options", rows_json(plan_rows()));
+    json_array_append_new(listing->json, entry);
+}
+
 static void list_refused(struct plugins *plugins, json_t *refused)
 {
     for (size_t i = 0; i < plugins_count(plugins); i++) {
@@ -267,6 +291,8 @@ static int list(struct plugins *plugins, const struct catalog *catalog, struct l
     if (!listing->name && !listing->json)
         printf("%-22s %-12s %s\n", "NAME", "KIND", "MEANING");
     catalog->each(catalog->arg, list_element, listing);
+    if (!listing->n && listing->name && !strcmp(listing->name, "pipeline"))
+        list_pipeline(listing);
     if (listing->json && (listing->n || !listing->name))
         return print_json(plugins, listing);
     json_decref(listing->json);

@@ -267,7 +267,7 @@ static const char *layout_meaning(enum plan_layout layout)
 {
     static const char *const texts[] = {
         "",
-        "leases and nothing beside them, as KCL 1.x and 2.x have it",
+        "leases and nothing beside them, as kpipe alone, KCL 1.x and 2.x have it",
         "metrics and state in tables of their own, as KCL 3.0 to 3.4 have it",
         "metrics and state beside the leases, as KCL 3.5 has it",
     };
@@ -275,11 +275,9 @@ static const char *layout_meaning(enum plan_layout layout)
     return texts[layout];
 }
 
-static void put_summary(const struct lease_view *view, FILE *out)
+static void put_counts(const struct lease_view *view, FILE *out)
 {
     const struct lease_scan *scan = view->scan;
-    enum plan_layout layout = found_layout(scan);
-    bool is_told = scan->n_leases || layout != PLAN_LAYOUT_KCL2; /* an empty table is nothing yet */
     size_t n_ended = 0, n_free = 0;
 
     for (size_t i = 0; i < scan->n_leases; i++) {
@@ -288,18 +286,30 @@ static void put_summary(const struct lease_view *view, FILE *out)
         n_ended += has_ended;
         n_free += !has_ended && !lease_worker(&scan->leases[i]);
     }
-    if (view->is_file) {
+    if (view->is_file)
         fprintf(out, "\nleases  %zu: %zu open, %zu ended\n", scan->n_leases,
                 scan->n_leases - n_ended, n_ended);
-        return;
-    }
-    fprintf(out, "\nleases  %zu: %zu owned, %zu free, %zu ended\n", scan->n_leases,
-            scan->n_leases - n_ended - n_free, n_free, n_ended);
-    if (is_told)
-        fprintf(out, "layout  %s: %s\n", layout_name(layout), layout_meaning(layout));
-    if (is_told && view->layout != PLAN_LAYOUT_AUTO && view->layout != layout)
+    else
+        fprintf(out, "\nleases  %zu: %zu owned, %zu free, %zu ended\n", scan->n_leases,
+                scan->n_leases - n_ended - n_free, n_free, n_ended);
+}
+
+static void put_layout(const struct lease_view *view, FILE *out)
+{
+    enum plan_layout layout = found_layout(view->scan);
+
+    if (!view->scan->n_leases && layout == PLAN_LAYOUT_KCL2)
+        return; /* an empty table is nothing yet */
+    fprintf(out, "layout  %s: %s\n", layout_name(layout), layout_meaning(layout));
+    if (view->layout != PLAN_LAYOUT_AUTO && view->layout != layout)
         fprintf(out, "        the pipeline says coordination.layout = \"%s\"\n",
                 layout_name(view->layout));
+}
+
+static void put_state(const struct lease_view *view, FILE *out)
+{
+    const struct lease_scan *scan = view->scan;
+
     if (scan->client_version || scan->table_migration)
         fprintf(out, "state   %s%s%s\n", scan->client_version ? scan->client_version : "",
                 scan->client_version && scan->table_migration ? ", " : "",
@@ -326,9 +336,12 @@ void lease_list_text(const struct lease_view *view, FILE *out)
         fprintf(out, "There are no leases in it.\n");
     else
         put_leases(view, out);
-    put_summary(view, out);
-    if (!view->is_file)
-        put_workers(view, out);
+    put_counts(view, out);
+    if (view->is_file)
+        return;
+    put_layout(view, out);
+    put_state(view, out);
+    put_workers(view, out);
 }
 
 /* ---- as JSON */

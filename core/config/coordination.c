@@ -8,42 +8,24 @@
 
 #define OF(member) offsetof(struct coordination_config, member)
 
-/* Keys that KCL 3 itself has in the lease table, where a worker's metrics stand under its id. */
-static const char *const taken_ids[] = {"Leader", "Migration3.0", "TableMigration3.5"};
-
 const kp_option coordination_rows[] = {
     {"layout", KP_T_ENUM, OF(layout), "auto", "auto|kcl2|kcl3-tables|kcl3-single",
-     "what the other workers of the application are: found out, KCL 1.x or 2.x, 3.0 to 3.4, 3.5 or "
-     "newer (or kpipe alone)",
-     NULL},
+     "the other workers are KCL 1.x or 2.x, 3.0 to 3.4, 3.5; auto: found out, or none", NULL},
     {"failover_time", KP_T_DURATION, OF(failover_ms), "10s", "1s..10m",
-     "a lease that is not renewed for so long is another's to take; must equal failoverTimeMillis "
-     "of "
-     "all workers",
-     NULL},
+     "others take what is not renewed for so long; all workers' failoverTimeMillis", NULL},
     {"graceful_lease_handoff_timeout", KP_T_DURATION, OF(hand_over_ms), "30s", "1s..10m",
      "how long the records in hand may take when a lease is handed over", NULL},
     {"max_leases_for_worker", KP_T_INT, OF(max_leases), "0", "0..1000000",
-     "how many shards this process reads at most; 0: no limit", NULL},
+     "most shards of one process; 0: no limit", NULL},
     {"max_leases_to_steal_at_one_time", KP_T_INT, OF(max_steals), "1", "1..1000000",
-     "leases taken from a busier worker in one round", NULL},
+     "leases asked of a busier worker in one round", NULL},
     {"lease_assignment_strategy", KP_T_ENUM, OF(strategy), "worker-utilization-aware",
      "worker-utilization-aware|lease-count-based",
-     "what a leader shares out: load or the number of leases", NULL},
+     "as leader of KCL 3 workers: the load is shared, or the number of leases", NULL},
     {"worker_identifier", KP_T_STRING, OF(worker), KP_OPTIONAL, NULL,
-     "name of this process in the table; no other living process may have it; default: "
-     "host:pid:random",
-     NULL},
+     "of no other living process, kpipe: is put before it; default: host:pid:time", NULL},
     {0},
 };
-
-static bool is_taken(const char *id)
-{
-    for (size_t i = 0; i < sizeof taken_ids / sizeof *taken_ids; i++)
-        if (!strcmp(id, taken_ids[i]))
-            return true;
-    return !strncmp(id, "shardId-", 8);
-}
 
 /* What every client can print and every table can keep. */
 static bool is_printable(const char *id)
@@ -65,9 +47,6 @@ void coordination_check(struct schema *schema, const struct coordination_config 
     if (!*id || strlen(id) > 255 || !is_printable(id))
         schema_problem(schema, &worker,
                        "is of 1 to 255 visible ASCII characters without spaces, got \"%.40s\"", id);
-    else if (is_taken(id))
-        schema_problem(schema, &worker, "\"%.40s\" is the key of another item of the lease table",
-                       id);
 }
 
 struct plan_coordination coordination_of(const struct coordination_config *config, void *values)

@@ -34,6 +34,11 @@ static const kp_option pipeline_rows[] = {
     {0},
 };
 
+const kp_option *plan_rows(void)
+{
+    return pipeline_rows;
+}
+
 static const char *const pipeline_others[] = {"kpipe",      "resources", "flows",
                                               "on_failure", "memory",    NULL};
 

@@ -46,7 +46,7 @@ struct plan_flow {
 
 /* What the lease table looks like, in the order of enum fleet_layout (core/lease/fleet.h). */
 enum plan_layout {
-    PLAN_LAYOUT_AUTO,        /* what is found decides; a new table is KCL3_SINGLE */
+    PLAN_LAYOUT_AUTO,        /* what is found decides; a new table is as KCL2 */
     PLAN_LAYOUT_KCL2,        /* KCL 1.x and 2.x: leases, and nothing beside them */
     PLAN_LAYOUT_KCL3_TABLES, /* KCL 3.0 to 3.4: metrics and state in two tables of their own */
     PLAN_LAYOUT_KCL3_SINGLE, /* KCL 3.5 and newer: all in the lease table */
@@ -58,9 +58,10 @@ struct plan_coordination {
     int64_t failover_ms, hand_over_ms;
     size_t max_leases; /* 0: no limit */
     size_t max_steals;
-    bool by_count;      /* lease_assignment_strategy = "lease-count-based" */
-    const char *worker; /* worker_identifier; NULL: to be made [owned by the plan] */
-    void *values;       /* the normalised options, for plan_show() [owned by the plan] */
+    bool by_count; /* lease_assignment_strategy = "lease-count-based" */
+    const char
+        *worker;  /* worker_identifier, without prefix; NULL: to be made [owned by the plan] */
+    void *values; /* the normalised options, for plan_show() [owned by the plan] */
 };
 
 struct plan {
@@ -93,6 +94,9 @@ struct plan_options {
  * "file:line: stage.key: text", sorted by line, and a last line that counts them. */
 struct plan *plan_load(const char *file, const struct plan_options *options, FILE *problems);
 void plan_free(struct plan *plan); /* NULL is fine */
+
+/* The options of the pipeline itself, beside kpipe, resources, flows, on_failure and memory. */
+const kp_option *plan_rows(void);
 
 /* The lease table of a flow: the application's name for the first flow that reads a stream (so it
  * is the table of a KCL application of that name), APPLICATION-FLOW for every other. [owned by

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/lease/dynamodb_send.h"
 #include "core/lease/lease_item.h"
@@ -93,12 +94,20 @@ static void refused(struct working *working, const struct dynamodb_answer *answe
 
 /* ---- a table of KCL 3.0-3.4 that is not there yet */
 
+static const char *name_beside(const struct working *working)
+{
+    return working->op == LEASE_METRICS ? REQUEST_METRICS_TABLE : REQUEST_STATE_TABLE;
+}
+
 static void made(void *arg, const struct dynamodb_answer *answer)
 {
     struct working *working = arg;
     struct dynamodb_answer later = {.error = "TableCreating",
                                     .message = "its table is being created",
                                     .first_ms = answer->first_ms};
+
+    if (!answer->error)
+        log_info("leases.created", "table=%s%s", working->db->table, name_beside(working));
 
     if (answer->error && !dynamodb_is(answer, "ResourceInUseException"))
         fail(working, answer);
@@ -113,13 +122,11 @@ static bool is_beside(const struct working *working)
 
 static void make_beside(struct working *working)
 {
-    bool is_metrics = working->op == LEASE_METRICS;
     struct dynamodb_asker asker = {made, dropped, working};
-    char *table = mem_fmt("%s%s", working->db->table,
-                          is_metrics ? REQUEST_METRICS_TABLE : REQUEST_STATE_TABLE);
+    char *table = mem_fmt("%s%s", working->db->table, name_beside(working));
     struct request request;
 
-    request_create_table(&request, table, is_metrics ? "wid" : "key");
+    request_create_table(&request, table, working->op == LEASE_METRICS ? "wid" : "key");
     dynamodb_send(working->db, &request, &asker);
     free(table);
 }

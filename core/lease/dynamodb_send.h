@@ -17,6 +17,7 @@
 #include "sdk/wire/random.h"
 
 struct dynamodb_send;
+TAILQ_HEAD(dynamodb_sends, dynamodb_send);
 
 /* One of the two tables that KCL 3.0-3.4 has beside the lease table. */
 struct dynamodb_beside {
@@ -31,7 +32,7 @@ struct dynamodb_io {
     int64_t attempt_ms, most_ms; /* of one attempt; of all of a request */
     uv_timer_t *timer;           /* [owned until closed] for what waits */
     struct kpw_random random;
-    TAILQ_HEAD(dynamodb_sends, dynamodb_send) sends; /* [owned] under way */
+    struct dynamodb_sends sends; /* [owned] under way */
     struct dynamodb_beside metrics, state;
 };
 

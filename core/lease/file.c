@@ -30,13 +30,15 @@ struct file_reply {
     struct memory_answer answer;
 };
 
+TAILQ_HEAD(file_replies, file_reply);
+
 struct lease_file {
     char *path, *next_path, *application; /* [owned] */
     int lock_fd;
     struct file_flows flows;
     bool is_dirty;
     uv_idle_t *idle; /* [owned until closed] */
-    TAILQ_HEAD(, file_reply) replies;
+    struct file_replies replies;
 };
 
 struct file_io {

@@ -22,6 +22,12 @@ uint64_t fleet_random(struct fleet *fleet, uint64_t below)
     return below ? fleet->random % below : 0;
 }
 
+bool fleet_hands_over(const struct fleet *fleet, const char *worker)
+{
+    return fleet->is_assigned ||
+           (worker && !strncmp(worker, FLEET_ID_PREFIX, sizeof FLEET_ID_PREFIX - 1));
+}
+
 /* ---- calls */
 
 bool fleet_has_room(const struct fleet *fleet)
@@ -196,14 +202,24 @@ void fleet_release(struct fleet *fleet)
     lead_release(fleet);
 }
 
+/* Not written yet, or not given back yet. */
+static bool is_owed(const struct fleet *fleet, struct lease_row *row)
+{
+    const struct lease *known = &row->state->known;
+
+    if (row->state->is_own)
+        return lease_row_is_dirty(row);
+    return row->state->is_stored && !row_has_ended(row) && known->owner &&
+           !strcmp(known->owner, fleet->me);
+}
+
 bool fleet_is_released(const struct fleet *fleet)
 {
     if (!fleet->is_releasing || fleet->is_locking || fleet->is_leader)
         return false;
     for (struct lease_row *row = fleet_first((struct fleet *)(uintptr_t)fleet); row;
          row = row->next)
-        if (row_is_held(row) || row->state->is_busy ||
-            (row->state->is_own && lease_row_is_dirty(row)))
+        if (row_is_held(row) || row->state->is_busy || is_owed(fleet, row))
             return false;
     return true;
 }

@@ -49,6 +49,12 @@ void hold_begin(struct lease_row *row, int64_t sent_ms)
     s->ended_ms = s->retry_ms = s->look_ms = 0;
     s->parent_ok[0] = s->parent_ok[1] = false;
     row->is_given_up = false;
+    if (!s->is_own) { /* nothing is left of an earlier time */
+        pthread_mutex_lock(&row->lock);
+        row->text[0] = '\0';
+        row->is_dirty = false;
+        pthread_mutex_unlock(&row->lock);
+    }
     row->valid_until = valid_until(fleet, sent_ms);
     say(row, true);
 }
@@ -184,6 +190,17 @@ static void write_worked(struct fleet_call *call, int64_t sent_ms)
     }
 }
 
+/* KCL 2 takes a row without clearing checkpointOwner, which then still names us. */
+static bool is_stolen(const struct lease_row *row, const struct lease *row_now)
+{
+    const struct lease *known = &row->state->known;
+
+    if (!row_now->owner || !strcmp(row_now->owner, row->fleet->me))
+        return false;
+    return !fleet_hands_over(row->fleet, row_now->owner) ||
+           (known->checkpoint_owner && known->owner && strcmp(known->owner, row_now->owner) != 0);
+}
+
 /* Somebody else's hands are on the row, or an answer of ours was lost. */
 static void write_refused(struct fleet_call *call, const struct lease *row_now)
 {
@@ -205,7 +222,8 @@ static void write_refused(struct fleet_call *call, const struct lease *row_now)
         freed(row);
         return;
     }
-    if (!worker || strcmp(worker, fleet->me) != 0 || ahead > s->unsure + 1u) {
+    if (!worker || strcmp(worker, fleet->me) != 0 || ahead > s->unsure + 1u ||
+        (ahead && is_stolen(row, row_now))) {
         row_learn(row, row_now, now);
         hold_lost(row, "another worker has taken it");
         return;
@@ -507,6 +525,8 @@ static bool parent_has_ended(struct lease_row *row, int which)
     parent = fleet_find(row->fleet, name);
     if (parent && parent->state->is_stored)
         return row_has_ended(parent);
+    if (parent && parent->state->is_missing)
+        return false; /* its row was lost, and is made again */
     call.was = call.to = (struct lease){.key = (char *)(uintptr_t)name, .throughput = -1};
     sent = fleet_call(row->fleet, row, &call, parent_looked_up);
     if (sent)
@@ -608,7 +628,8 @@ static bool must_write_position(const struct lease_row *row, int64_t now)
 {
     const struct fleet *fleet = row->fleet;
 
-    return now - row->state->written_ms >= fleet->config.checkpoint_ms ||
+    return row->state->phase == ROW_HELD || /* its lane is closed: it may be another's soon */
+           now - row->state->written_ms >= fleet->config.checkpoint_ms ||
            now - row->state->sent_ms >= fleet->config.failover_ms / 3;
 }
 
@@ -637,7 +658,7 @@ void hold_run(struct lease_row *row, int64_t now)
         checkpoint(row, false);
     } else if (now - s->sent_ms >= fleet->config.failover_ms / 3) {
         renew(row, now);
-    } else if (s->phase == ROW_HELD && !s->is_own) {
+    } else if (s->phase == ROW_HELD && !s->is_own && !lease_row_is_dirty(row)) {
         grant(row);
     }
 }

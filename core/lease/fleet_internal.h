@@ -30,6 +30,7 @@ struct row_state {
     bool is_stored;     /* there is such a row in the table */
     bool was_seen;      /* in the scan that is being read */
     bool is_own;        /* fleet_own() */
+    bool is_missing;    /* the table should have it: sync_plan() named it */
     enum row_phase phase;
     bool is_busy;      /* a call of this row is under way */
     bool is_drained;   /* of ROW_LEAVING: the host has nothing more of it */
@@ -43,6 +44,8 @@ struct row_state {
     int64_t look_ms;     /* when to look at a row that is being handed to us */
     int64_t leave_by;    /* of ROW_LEAVING */
     int64_t handed_ms;   /* when its hand-over was first seen, 0: none */
+    bool was_finished;   /* in the last look */
+    int64_t finished_ms; /* since when it could be deleted, 0: it may not */
     int64_t ended_ms;    /* when SHARD_END was first seen as its watermark, 0: not yet */
     unsigned unsure;     /* writes since `known` that may have happened */
     uint64_t bytes_then; /* of row->bytes, at the last renewal */
@@ -127,6 +130,9 @@ bool fleet_has_room(const struct fleet *fleet);
 /* Logs, and ends the run when it is final. */
 void fleet_call_failed(struct fleet_call *call, const struct lease_reply *reply);
 uint64_t fleet_random(struct fleet *fleet, uint64_t below);
+
+/* The worker understands hand-overs: it is kpipe's, or of KCL 3 (which alone is led). */
+bool fleet_hands_over(const struct fleet *fleet, const char *worker);
 
 /* ---- fleet_rows.c */
 struct lease_row *fleet_find(struct fleet *fleet, const char *name); /* NULL: none [any] */

@@ -9,7 +9,8 @@
 enum {
     FEW_ROWS = 200, /* a scan of so many costs a handful of read units: it may be made more often */
     RETRY_MS = 200, /* after a failed scan, doubled up to the usual pause */
-    HOLES_MAX = 3,  /* sightings in a row, as KCL's auditor */
+    FINISHED_FAILOVERS = 6, /* how long a row may still be looked at; KCL waits five minutes */
+    HOLES_MAX = 3,          /* sightings in a row, as KCL's auditor */
 };
 
 /* ---- scans */
@@ -43,8 +44,9 @@ static void merge_row(struct fleet *fleet, const struct lease *lease, int64_t no
     if (s->is_busy)
         return;
     if (!row_is_held(row)) {
-        if (s->is_stored && lease->counter < s->known.counter)
-            return; /* an old view: scans are eventually consistent */
+        /* Also with a counter that went back: an old view of it (scans are eventually consistent)
+         * counts as news and makes us wait; but a row that was deleted and made again must not be
+         * taken by what was known of the first. */
         row_learn(row, lease, now);
         return;
     }
@@ -190,25 +192,47 @@ static void create_missing(struct fleet *fleet, const struct lease *leases, size
     size_t n = sync_plan(fleet->listing, leases, n_leases, missing);
 
     fleet->must_sync = false;
+    for (struct lease_row *row = fleet_first(fleet); row; row = row->next)
+        row->state->is_missing = false;
+    for (size_t i = 0; i < n; i++)
+        fleet_row(fleet, missing[i].lane->key)->state->is_missing = true;
     for (size_t i = 0; i < n; i++)
         if (is_parent_missing(missing, i, missing[i].lane) || !create(fleet, &missing[i]))
             fleet->must_sync = true;
     free(missing);
 }
 
+/* Not at once: others may still have a scan in hand that read the child before it began, and the
+ * parent after it was deleted; to them it would be a row that was lost. */
+static bool is_finished_for_long(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+
+    s->was_finished = true;
+    if (!s->finished_ms)
+        s->finished_ms = now;
+    return now - s->finished_ms >= FINISHED_FAILOVERS * row->fleet->config.failover_ms;
+}
+
 static void delete_finished(struct fleet *fleet, const struct lease *leases, size_t n_leases)
 {
     size_t *finished = mem_new((n_leases + 1) * sizeof *finished);
     size_t n = sync_finished(fleet->listing, leases, n_leases, finished);
+    int64_t now = fleet_now(fleet);
 
+    for (struct lease_row *row = fleet_first(fleet); row; row = row->next)
+        row->state->was_finished = false;
     for (size_t i = 0; i < n; i++) {
         struct lease_row *row = fleet_find(fleet, leases[finished[i]].key);
         struct lease_call call = {.op = LEASE_DELETE, .was = leases[finished[i]]};
 
-        if (row && row->state->phase == ROW_FOREIGN && !row->state->is_busy &&
-            fleet_now(fleet) >= row->state->retry_ms)
+        if (row && is_finished_for_long(row, now) && row->state->phase == ROW_FOREIGN &&
+            !row->state->is_busy && now >= row->state->retry_ms)
             fleet_call(fleet, row, &call, deleted);
     }
+    for (struct lease_row *row = fleet_first(fleet); row; row = row->next)
+        if (!row->state->was_finished)
+            row->state->finished_ms = 0;
     free(finished);
 }
 

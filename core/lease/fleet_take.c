@@ -103,9 +103,10 @@ static struct take_lease view_of(const struct lease_row *row, int64_t now)
         .is_free = is_free,
         .is_very_old = is_free && s->moved_ms != ROW_NEVER &&
                        now - s->moved_ms > 3 * fleet->config.failover_ms,
-        .is_moving = s->known.checkpoint_owner != NULL || !may_take(row, now),
-        .hands_over =
-            s->known.owner && !strncmp(s->known.owner, FLEET_ID_PREFIX, sizeof FLEET_ID_PREFIX - 1),
+        /* KCL 2 takes a lease that is being handed over without clearing checkpointOwner. */
+        .is_moving = (s->known.checkpoint_owner && fleet_hands_over(fleet, s->known.owner)) ||
+                     !may_take(row, now),
+        .hands_over = fleet_hands_over(fleet, s->known.owner) && !s->known.checkpoint_owner,
     };
 }
 
@@ -240,6 +241,36 @@ static void own_run(struct lease_row *row)
     fleet_call(row->fleet, row, &call, own_created);
 }
 
+static void taken_back(struct fleet_call *call, const struct lease_reply *reply)
+{
+    struct lease_row *row = call->row;
+    struct fleet *fleet = row->fleet;
+
+    if (reply->status == LEASE_FAILED) {
+        row->state->retry_ms = fleet_now(fleet) + RETRY_MS;
+        fleet_call_failed(call, reply);
+    } else if (reply->status == LEASE_REFUSED && reply->row) {
+        row_learn(row, reply->row, fleet_now(fleet)); /* handed over in this moment? */
+    } else {
+        free(row->state->known.owner);
+        row->state->known.owner = NULL; /* not ours any more */
+    }
+}
+
+/* The run ends: what was asked for stays where it is, what has just come goes on to others. */
+static void give_back(struct lease_row *row)
+{
+    struct fleet *fleet = row->fleet;
+    struct lease_call call = {.op = LEASE_EVICT, .was = row->state->known};
+
+    call.to = (struct lease){.key = row->name, .throughput = -1};
+    if (row->state->known.checkpoint_owner) {
+        call.op = LEASE_ASSIGN;
+        call.to.owner = row->state->known.checkpoint_owner;
+    }
+    fleet_call(fleet, row, &call, taken_back);
+}
+
 void take_row_run(struct lease_row *row, int64_t now)
 {
     struct row_state *s = row->state;
@@ -251,8 +282,12 @@ void take_row_run(struct lease_row *row, int64_t now)
         own_run(row);
         return;
     }
-    if (!s->is_stored || !is_mine(row) || row_has_ended(row) || fleet->is_releasing) {
+    if (!s->is_stored || !is_mine(row) || row_has_ended(row)) {
         s->look_ms = 0;
+        return;
+    }
+    if (fleet->is_releasing) {
+        give_back(row);
         return;
     }
     if (!fleet->has_begun || !fleet->listing)

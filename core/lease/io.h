@@ -13,16 +13,17 @@
 
 enum lease_op {
     /* condition -> effect; c is call->was.counter, "as was": equal to that field of call->was, or
-     * absent when it is NULL. Every effect leaves attributes that it does not name. */
+     * absent when it is NULL. Every effect leaves attributes that it does not name. Conditions and
+     * effects are those of KCL's own requests: tests/vectors/kcl. */
     LEASE_CREATE, /* no such row -> call->to: counter 0, switches 0, checkpoint, sub, parents, hash
-                     keys */
+                     keys; entityType in LEASE_LAYOUT_KCL3_SINGLE */
     LEASE_RENEW,  /* counter = c [and no checkpointOwner, with checks_hand_off] -> counter c+1;
                      throughput when >= 0 */
     LEASE_TAKE,   /* counter = c -> counter c+1, owner := to.owner, no checkpointOwner, switches + 1
                      if was.owner is another */
     LEASE_ASSIGN, /* row exists, owner and checkpointOwner as was -> owner := to.owner, no
-                     checkpointOwner, counter + 1 (ADD), switches + 1 if lease_worker(was) is
-                     another than to.owner */
+                     checkpointOwner, counter + 1 (ADD), switches + 1 if was.owner is another: not
+                     at the end of a hand-over */
     LEASE_HAND_OFF,   /* row exists, owner as was, no checkpointOwner -> owner := to.owner,
                          checkpointOwner := was.owner;   the counter stays */
     LEASE_CHECKPOINT, /* counter = c -> counter c+1, checkpoint, sub := to's, switches 0, pending :=

@@ -243,8 +243,8 @@ static void write_row(struct lease *row, const struct lease_call *call)
         row->counter++;
         set_throughput(row, &call->to);
         break;
-    case LEASE_TAKE: set_owner(row, call->to.owner, call->was.owner); break;
-    case LEASE_ASSIGN: set_owner(row, call->to.owner, lease_worker(&call->was)); break;
+    case LEASE_TAKE:
+    case LEASE_ASSIGN: set_owner(row, call->to.owner, call->was.owner); break;
     case LEASE_HAND_OFF:
         set_text(&row->checkpoint_owner, call->was.owner);
         set_text(&row->owner, call->to.owner);

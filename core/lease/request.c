@@ -214,7 +214,7 @@ static void write_assign(struct writing *w, const struct lease_call *call)
     set(w, "leaseOwner", text(call->to.owner));
     drop(w, "checkpointOwner");
     increment(w, "leaseCounter");
-    count_switch(w, lease_worker(&call->was), call->to.owner);
+    count_switch(w, call->was.owner, call->to.owner);
 }
 
 static void write_hand_off(struct writing *w, const struct lease_call *call)

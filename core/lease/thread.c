@@ -39,18 +39,19 @@ struct lease_thread {
     void *arg;
     struct kept *kept; /* [owned] one per flow */
     uint32_t n_kept;
-    int64_t failover_ms;
     bool is_releasing;
     _Atomic bool is_loaded, is_released, has_failed;
     char *failure; /* [owned] set once, before has_failed */
+    enum error_kind failure_kind;
 };
 
 /* ---- what fleets tell */
 
-static void fail(struct lease_thread *thread, const char *text)
+static void fail(struct lease_thread *thread, enum error_kind kind, const char *text)
 {
     if (thread->has_failed)
         return;
+    thread->failure_kind = kind;
     thread->failure = mem_dup(text);
     thread->has_failed = true;
     thread->ops.changed(thread->arg);
@@ -81,7 +82,7 @@ static void failed(void *arg, const char *text)
 {
     struct kept *kept = arg;
 
-    fail(kept->thread, text);
+    fail(kept->thread, ERROR_FAILED, text);
 }
 
 static const struct fleet_ops fleet_ops = {granted, revoked, list_wanted, failed};
@@ -99,7 +100,7 @@ static bool is_alone(struct kept *kept)
     text = mem_fmt("another process renews the leases of table %s: this flow's source cannot be "
                    "shared; give the pipeline another `application`",
                    kept->table);
-    fail(kept->thread, text);
+    fail(kept->thread, ERROR_FAILED, text);
     free(text);
     return false;
 }
@@ -182,7 +183,7 @@ static void opened(void *arg, const struct error *err)
     struct kept *kept = arg;
 
     if (err)
-        fail(kept->thread, err->text);
+        fail(kept->thread, err->kind, err->text);
     else
         kept->is_open = true;
 }
@@ -277,7 +278,6 @@ struct lease_thread *lease_thread_new(const struct lease_thread_config *config, 
     uv_prepare_start(&thread->prepare, run_fleets);
     thread->ops = config->ops;
     thread->arg = config->arg;
-    thread->failover_ms = config->fleet.failover_ms;
     thread->kept = mem_new((config->n_flows + 1) * sizeof *thread->kept);
     ok = make_clients(thread, config, err);
     for (uint32_t i = 0; ok && i < config->n_flows; i++) {
@@ -335,9 +335,13 @@ bool lease_thread_is_loaded(const struct lease_thread *thread)
     return thread->is_loaded;
 }
 
-const char *lease_thread_failure(const struct lease_thread *thread)
+const char *lease_thread_failure(const struct lease_thread *thread, enum error_kind *ret_kind)
 {
-    return thread->has_failed ? thread->failure : NULL;
+    if (!thread->has_failed)
+        return NULL;
+    if (ret_kind)
+        *ret_kind = thread->failure_kind;
+    return thread->failure;
 }
 
 static void do_begin(struct post *post)

@@ -8,10 +8,10 @@
 #ifndef KPIPE_LEASE_THREAD_H
 #define KPIPE_LEASE_THREAD_H
 
+#include "core/base/error.h"
 #include "core/lease/fleet.h"
 
 struct aws_config;
-struct error;
 struct lease_thread;
 
 struct lease_flow {
@@ -47,7 +47,8 @@ void lease_thread_free(struct lease_thread *thread); /* ends and joins it; NULL 
 /* All tables are read; positions may be asked for. [any] */
 bool lease_thread_is_loaded(const struct lease_thread *thread);
 /* Why the run cannot go on, NULL: it can. [borrowed until freed, any] */
-const char *lease_thread_failure(const struct lease_thread *thread);
+const char *lease_thread_failure(const struct lease_thread *thread,
+                                 enum error_kind *ret_kind /* NULL is fine */);
 
 /* All below [any]. */
 void lease_thread_begin(struct lease_thread *thread); /* grants may come */

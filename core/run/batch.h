@@ -34,6 +34,7 @@ struct origin_ops {
 };
 struct origin {
     const struct origin_ops *ops;
+    bool ignores_receipts; /* nobody will read them: they are not even copied into a mark */
 };
 
 /* What a record's outcome mark says beside the outcome itself. */

@@ -72,6 +72,7 @@ kp_group *group_new(void)
     kp_group *g = mem_new(sizeof *g);
 
     g->origin.ops = &group_ops;
+    g->origin.ignores_receipts = true; /* until somebody is in it who does not */
     return g;
 }
 
@@ -96,6 +97,8 @@ void group_take(kp_group *g, kp_batch *b, uint32_t i)
         mem_room(&g->ranges, &g->cap, g->n_ranges, sizeof *g->ranges);
         g->ranges[g->n_ranges++] = (struct range){origin, index, 1};
     }
+    if (origin && !origin->ignores_receipts)
+        g->origin.ignores_receipts = false;
     g->count++;
     batch->n_marked += record->outcome == KP_NONE;
     record->outcome = OUTCOME_GONE;

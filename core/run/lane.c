@@ -264,6 +264,7 @@ static struct entry *entry_new(kp_lane *lane, kp_batch *b, const kp_position *en
             KP_POSITION_MAX);
     entry = mem_new(sizeof *entry + len + 1);
     entry->origin.ops = &entry_ops;
+    entry->origin.ignores_receipts = !token;
     entry->lane = lane;
     entry->token = token;
     entry->task.run = tell_source;
@@ -381,6 +382,14 @@ void lane_close(kp_lane *lane)
     check_lane(lane);
 }
 
+/* What a shard has read is in memory already, and a thousand of them may fill it together: only
+ * what is handed on makes room. A shard with nothing open does not wait for that. Other sources
+ * make their records when they are ready, and doors refuse when they are not. */
+static bool may_give_way(const struct kp_lane *lane)
+{
+    return !lane->first && lane->node->element->flags & KP_STREAM;
+}
+
 bool lane_ready(kp_lane *lane)
 {
     kp_node *node = lane->node;
@@ -392,7 +401,7 @@ bool lane_ready(kp_lane *lane)
         node->flow->has_full_lane = true;
         return false;
     }
-    if (!budget_has_room(node->budget)) {
+    if (!budget_has_room(node->budget) && !may_give_way(lane)) {
         node->wants_room = lane->wants_room = true;
         return false;
     }

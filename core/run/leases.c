@@ -131,7 +131,8 @@ static void keep_about(struct order *order)
     }
 }
 
-static void send_order(struct leases *leases, uint32_t flow, struct lease_row *row, enum order_kind kind)
+static void send_order(struct leases *leases, uint32_t flow, struct lease_row *row,
+                       enum order_kind kind)
 {
     struct order *order = mem_new(sizeof *order);
 
@@ -258,8 +259,11 @@ void leases_free(struct leases *leases)
 bool leases_load(struct leases *leases, struct error *err)
 {
     while (!lease_thread_is_loaded(leases->thread)) {
-        if (lease_thread_failure(leases->thread)) {
-            error_set(err, ERROR_FAILED, "%s", lease_thread_failure(leases->thread));
+        enum error_kind kind;
+        const char *failure = lease_thread_failure(leases->thread, &kind);
+
+        if (failure) {
+            error_set(err, kind, "%s", failure);
             return false;
         }
         if (leases->host->n_signals) {
@@ -278,7 +282,7 @@ void leases_begin(struct leases *leases)
 
 const char *leases_failure(const struct leases *leases)
 {
-    return lease_thread_failure(leases->thread);
+    return lease_thread_failure(leases->thread, NULL);
 }
 
 bool leases_are_settled(const struct leases *leases, uint32_t flow)

@@ -78,9 +78,13 @@ kp_receipt *receipt_copy(const kp_receipt *receipt)
 
 void batch_deliver(kp_batch *b, uint32_t i, const kp_receipt *receipt)
 {
+    const struct origin *origin;
     struct mark *mark;
 
     if (!set_outcome(b, i, KP_DELIVERED) || !receipt)
+        return;
+    origin = batch_of(b)->records[i].ticket[0];
+    if (!origin || origin->ignores_receipts)
         return;
     mark = mark_for(b, i);
     free(mark->receipt);

@@ -146,6 +146,7 @@ void relay_send(kp_node *from, uint32_t index, kp_batch *b)
     }
     relay = mem_new(sizeof *relay + b->count * sizeof relay->tickets[0]);
     relay->origin.ops = &relay_ops;
+    relay->origin.ignores_receipts = true;
     relay->post.run = arrived;
     relay->sender = flow->worker;
     relay->home = host_flow(flow->host, flow->index, flow->home);
@@ -162,6 +163,8 @@ void relay_send(kp_node *from, uint32_t index, kp_batch *b)
         relay->tickets[i] = (struct relayed){.origin = record->ticket[0],
                                              .index = (uint32_t)(uintptr_t)record->ticket[1],
                                              .shares = 1};
+        if (relay->tickets[i].origin && !relay->tickets[i].origin->ignores_receipts)
+            relay->origin.ignores_receipts = false;
         batch_set_ticket(b, i, &relay->origin, i);
     }
     lane_hold(relay->lane);

@@ -1,195 +1,149 @@
 /* aggregate.c - many user records as one record of the stream, in the format of the KPL.
  *
- * Each record goes to the aggregate of the shard that its hash key belongs to, so that readers who
- * check that (KCL does) find nothing foreign in it. One aggregate a shard is open at a time; it
- * ends when its size or count is reached, and all end with the request. As the KPL writes them: the
- * partition key is "a", the explicit hash key that of the first user record, and a single record
- * goes as it is, with its own keys.
+ * All records of a target have hash keys of one shard, so readers who check that (KCL does) find
+ * nothing foreign in its aggregates. As the KPL writes them: the partition key is "a", the explicit
+ * hash key that of the first user record, and a single record goes as it is, with its own keys. In
+ * CBOR they are written where they stay, and their digests at the end of the request, all at once.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "plugins/kinesis/sink.h"
-#include "sdk/wire/hash.h"
 
-#define ENTRY_FRAME 64 /* the keys of an aggregate's entry and what is around them, at most */
-#define KEEP_ROOM   (128 * 1024) /* a writer that grew larger is not kept */
-
-static void map_loaded(void *arg)
-{
-    struct sink *sink = arg;
-
-    sink->most = USERS_MAX;
-    for (struct pending *p = sink->pending; p; p = p->next_pending)
-        if (p->most == PUT_RECORDS_MAX)
-            p->most = USERS_MAX;
-    outcome_judge(sink);
-    sink_finish_batches(sink);
-    sink_send_all(sink);
-}
-
-bool aggregate_init(struct sink *sink)
-{
-    sink->aggregator = calloc(1, sizeof(*sink->aggregator));
-    sink->loader = (struct map_loader){
-        .node = sink->node,
-        .stream = sink->config->stream,
-        .aws = sink->aws,
-        .timers = sink->timers,
-        .loaded = map_loaded,
-        .arg = sink,
-    };
-    return sink->aggregator && map_loader_init(&sink->loader);
-}
+#define ENTRY_FRAME  64 /* the keys of an aggregate's entry and what is around them, at most */
+#define ENOUGH_BYTES (768 * 1024) /* of one request: more would not stay in the caches */
+#define AHEAD        8            /* items */
+#define KEEP_ROOM    (128 * 1024) /* a writer that grew larger is not kept */
 
 void aggregate_fini(struct sink *sink)
 {
-    struct aggregator *a = sink->aggregator;
-
-    if (!a)
-        return;
-    map_loader_fini(&sink->loader);
-    for (size_t i = 0; i < PUT_RECORDS_MAX; i++)
-        kpw_kpl_writer_fini(&a->writers[i]);
-    kpw_kpl_reader_fini(&a->reader);
-    kpw_buf_fini(&a->out);
-    free(a->open);
-    free(a);
-    sink->aggregator = NULL;
+    kpw_kpl_writer_fini(&sink->kpl);
+    kpw_buf_fini(&sink->scratch);
 }
 
-void aggregate_begin(struct sink *sink, struct request *request)
+/* `text`: room for an explicit hash key. */
+static struct kpw_kpl_record record_of(const struct item *item, char text[KPW_U128_SIZE])
 {
-    struct aggregator *a = sink->aggregator;
-    const struct shard_map *map = sink->loader.map;
+    struct kpw_kpl_record record = {.data = kpw_slice(item->data, item->len),
+                                    .partition_key = kpw_slice(item->key, item->key_len)};
 
-    if (a->open_room < map->n_open) {
-        uint32_t *open = reallocarray(a->open, map->n_open, sizeof(*open));
+    if (item->has_hash)
+        record.explicit_hash_key = kpw_slice(text, kpw_u128_format(item->hash, text));
+    return record;
+}
 
-        if (!open)
-            return; /* records go as they are */
-        a->open = open;
-        a->open_room = map->n_open;
+/* How many user records may still come together. */
+static uint64_t most_users(const struct sink *sink, const struct request *request,
+                           const struct target *target)
+{
+    uint64_t most = USERS_MAX - request->count;
+
+    if ((uint64_t)sink->config->aggregate_count < most)
+        most = (uint64_t)sink->config->aggregate_count;
+    if (target->most && target->most < most)
+        most = target->most;
+    return most;
+}
+
+/* Bytes the aggregate may have: by the options, and by what the request holds already. */
+static size_t most_bytes(const struct sink *sink, const struct request *request)
+{
+    const struct sink_config *c = sink->config;
+    size_t most = (size_t)(c->aggregate_size < c->max_record ? c->aggregate_size : c->max_record);
+    size_t left = request->payload < PUT_BYTES_MAX ? PUT_BYTES_MAX - request->payload : 0;
+
+    left = left > ENTRY_FRAME ? left - ENTRY_FRAME : 0;
+    return left < most ? left : most;
+}
+
+/* Does one more go in? The first one has to, whatever it takes, if the request takes it. */
+static bool fits(const struct sink *sink, const struct request *request, uint32_t n, size_t cost,
+                 size_t most)
+{
+    if (n)
+        return kpw_kpl_size(&sink->kpl) + cost <= most;
+    return !request->count || request->payload + cost + ENTRY_FRAME <= PUT_BYTES_MAX;
+}
+
+/* Moves records into the slot. False: out of memory. */
+static bool gather(struct sink *sink, struct request *request, struct target *target,
+                   struct slot *slot)
+{
+    uint64_t users = most_users(sink, request, target);
+    size_t bytes = most_bytes(sink, request);
+    struct item **end = &slot->first;
+
+    while (target->head && slot->n < users) {
+        char text[KPW_U128_SIZE];
+        struct kpw_kpl_record record = record_of(target->head, text);
+
+        if (!fits(sink, request, slot->n, kpw_kpl_cost(&record), bytes))
+            return true;
+        if (!kpw_kpl_add(&sink->kpl, &record))
+            return false;
+        *end = target_pop(target);
+        __builtin_prefetch(*end + AHEAD); /* its neighbours often are of the same shard */
+        (*end)->state = ITEM_SENT;
+        (*end)->pending->has_begun = true;
+        end = &(*end)->next;
+        slot->n++;
     }
-    if (map->n_open)
-        memset(a->open, 0, map->n_open * sizeof(*a->open));
-    request->map = map_ref(sink->loader.map);
-}
-
-static kpw_u128 hash_of(const struct record_keys *keys)
-{
-    uint8_t digest[KPW_MD5_SIZE];
-    kpw_u128 hash;
-
-    if (keys->hash.len && kpw_u128_parse(kpw_slice(keys->hash.ptr, keys->hash.len), &hash))
-        return hash;
-    kpw_md5(keys->key.ptr, keys->key.len, digest);
-    return kpw_u128_from_bytes(digest);
-}
-
-/* The slot the record goes into; n_slots: a new one. */
-static uint32_t choose_slot(const struct sink *sink, const struct request *request, uint32_t shard,
-                            size_t cost)
-{
-    const struct aggregator *a = sink->aggregator;
-    size_t most = (size_t)(sink->config->aggregate_size < sink->config->max_record
-                               ? sink->config->aggregate_size
-                               : sink->config->max_record);
-    const struct kpw_kpl_writer *w;
-
-    if (shard == MAP_NONE || !a->open[shard])
-        return request->n_slots;
-    w = &a->writers[a->open[shard] - 1];
-    return kpw_kpl_size(w) + cost <= most && w->n < (uint64_t)sink->config->aggregate_count
-               ? a->open[shard] - 1
-               : request->n_slots;
-}
-
-/* Puts the record, whose keys are known, into its slot. */
-static enum add_result put(struct sink *sink, struct request *request, struct pending *pending,
-                           uint32_t i, const struct record_keys *keys)
-{
-    const kp_record *r = kp_at(pending->b, i);
-    struct aggregator *a = sink->aggregator;
-    kpw_u128 hash = hash_of(keys);
-    uint32_t shard = map_find(request->map, hash), slot;
-    struct kpw_kpl_record record = {
-        .data = kpw_slice(r->data, r->data_len),
-        .partition_key = kpw_slice(keys->key.ptr, keys->key.len),
-        .explicit_hash_key = kpw_slice(keys->hash.len ? keys->hash.ptr : NULL, keys->hash.len),
-    };
-    size_t cost = kpw_kpl_cost(&record);
-
-    if (request->count && request->payload + cost + ENTRY_FRAME > PUT_BYTES_MAX)
-        return FULL;
-    slot = choose_slot(sink, request, shard, cost);
-    if (slot == PUT_RECORDS_MAX)
-        return FULL;
-    if (!request_reserve(request) || !kpw_kpl_add(&a->writers[slot], &record))
-        return NO_MEMORY;
-    request->payload += cost + (slot == request->n_slots ? ENTRY_FRAME : 0);
-    request_push(request, slot, &(struct entry){.pending = pending, .i = i, .hash = hash});
-    request->slots[slot].shard = shard;
-    if (shard != MAP_NONE)
-        a->open[shard] = slot + 1;
-    return ADDED;
-}
-
-enum add_result aggregate_add(struct sink *sink, struct request *request, struct pending *pending,
-                              uint32_t i)
-{
-    const kp_record *r = kp_at(pending->b, i);
-    struct record_keys keys;
-
-    if (request->count == sink->most)
-        return FULL;
-    if (request_too_large(sink, pending->b, i, r->data_len) ||
-        !request_keys(sink, pending->b, i, &keys) ||
-        request_too_large(sink, pending->b, i, r->data_len + keys.key.len))
-        return REFUSED;
-    return put(sink, request, pending, i, &keys);
-}
-
-static kp_slice kp_of(struct kpw_slice s)
-{
-    return (kp_slice){s.ptr, s.len};
-}
-
-/* One user record as it is: the aggregate of one says what its keys were. */
-static bool write_single(struct aggregator *a, struct request *request, bool is_first)
-{
-    const struct kpw_kpl_record *r;
-
-    if (kpw_kpl_read(&a->reader, a->out.ptr, a->out.len) != KPW_KPL_AGGREGATE)
-        return false; /* out of memory */
-    r = a->reader.records;
-    request_write(
-        request, is_first,
-        &(struct put_entry){kp_of(r->data), kp_of(r->partition_key), kp_of(r->explicit_hash_key)});
     return true;
 }
 
-void aggregate_seal(struct sink *sink, struct request *request)
+static size_t write_aggregate(struct sink *sink, struct request *request, const struct item *first)
 {
-    struct aggregator *a = sink->aggregator;
-    struct kpw_buf *t = &request->body;
+    size_t size = kpw_kpl_size(&sink->kpl);
+    char text[KPW_U128_SIZE];
+    kp_slice key = {"a", 1}, hash = {text, kpw_u128_format(first->hash, text)};
 
-    for (uint32_t s = 0; s < request->n_slots; s++) {
-        char text[KPW_U128_SIZE];
-        size_t len = kpw_u128_format(request->entries[request->slots[s].first].hash, text);
-
-        kpw_buf_clear(&a->out);
-        kpw_kpl_finish(&a->writers[s], &a->out);
-        if (a->out.failed)
-            t->failed = true;
-        else if (request->slots[s].n > 1)
-            request_write(request, s == 0,
-                          &(struct put_entry){{a->out.ptr, a->out.len}, {"a", 1}, {text, len}});
-        else if (!write_single(a, request, s == 0))
-            t->failed = true;
-        if (a->writers[s].records.cap > KEEP_ROOM)
-            kpw_kpl_writer_fini(&a->writers[s]);
+    if (request->is_cbor) {
+        request_write_head(request, size, true);
+        kpw_kpl_finish_open(&sink->kpl, &request->body, &request->digests[request->n_digests++]);
+        request_write_keys(request, key, hash);
+        return size + 1;
     }
-    if (a->out.failed)
-        kpw_buf_fini(&a->out);
+    kpw_buf_clear(&sink->scratch);
+    kpw_kpl_finish(&sink->kpl, &sink->scratch);
+    if (sink->scratch.failed)
+        request->body.failed = true; /* found when it is sealed */
+    else
+        request_write_json(request, (kp_slice){sink->scratch.ptr, sink->scratch.len}, key, hash);
+    if (sink->scratch.failed || sink->scratch.cap > KEEP_ROOM)
+        kpw_buf_fini(&sink->scratch);
+    return size + 1;
+}
+
+enum add_result aggregate_add(struct sink *sink, struct request *request, uint32_t index)
+{
+    struct target *target = &sink->targets[index];
+    struct slot made = {.target = index}, *slot;
+    size_t bytes;
+
+    if (request->n_slots == PUT_RECORDS_MAX || request->count == USERS_MAX ||
+        request->payload >= ENOUGH_BYTES)
+        return FULL;
+    if (!gather(sink, request, target, &made)) {
+        kpw_kpl_writer_fini(&sink->kpl);
+        targets_put_back(sink, target, made.first);
+        return NO_MEMORY;
+    }
+    if (!made.n)
+        return FULL;
+    if (made.n > 1) {
+        bytes = write_aggregate(sink, request, made.first);
+    } else {
+        bytes = (size_t)made.first->len + made.first->key_len;
+        request_write_item(request, made.first);
+    }
+    kpw_kpl_reset(&sink->kpl);
+    if (sink->kpl.records.cap > KEEP_ROOM)
+        kpw_kpl_writer_fini(&sink->kpl);
+    slot = request_new_slot(request, index);
+    slot->first = made.first;
+    slot->n = made.n;
+    request->count += made.n;
+    request->payload += bytes + ENTRY_FRAME;
+    pace_take(&target->pace, bytes);
+    return ADDED;
 }

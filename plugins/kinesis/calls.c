@@ -23,7 +23,8 @@ enum calls_error calls_judge(const kp_aws_response *answer)
     if (is(answer, "ResourceNotFoundException"))
         return CALLS_MISSING;
     if (answer->retryable || answer->throttled || is(answer, "LimitExceededException") ||
-        is(answer, "ResourceInUseException"))
+        is(answer, "ResourceInUseException") || is(answer, "ExpiredTokenException") ||
+        is(answer, "ExpiredToken")) /* the host renews credentials; these may come late */
         return CALLS_AGAIN;
     if (is(answer, "InvalidArgumentException") || is(answer, "ValidationException") ||
         is(answer, "SerializationException"))

@@ -22,22 +22,28 @@ void map_unref(struct shard_map *map)
     if (!map || --map->refs)
         return;
     free(map->shards);
+    free(map->ranges);
     free(map);
 }
 
 uint32_t map_find(const struct shard_map *map, kpw_u128 hash)
 {
-    uint32_t from = 0, to = map->n_open;
+    uint32_t from = 0, to = map->n_open, at;
 
+    if (!to)
+        return MAP_NONE;
+    at = (uint32_t)((kpw_u128)(uint64_t)(hash >> 64) * to >> 64); /* shards of equal size */
+    if (map->ranges[at].low <= hash && hash <= map->ranges[at].high)
+        return at;
     while (from < to) { /* the first whose range does not end before it */
         uint32_t middle = from + (to - from) / 2;
 
-        if (map->shards[middle].high < hash)
+        if (map->ranges[middle].high < hash)
             from = middle + 1;
         else
             to = middle;
     }
-    return from < map->n_open && map->shards[from].low <= hash ? from : MAP_NONE;
+    return from < map->n_open && map->ranges[from].low <= hash ? from : MAP_NONE;
 }
 
 uint32_t map_named(const struct shard_map *map, kp_slice id)
@@ -107,17 +113,48 @@ static void load_failed(struct map_loader *loader, const char *error)
     loader->tries++;
 }
 
+static bool is_same(const struct shard_map *a, const struct shard_map *b)
+{
+    if (!a || a->n_open != b->n_open)
+        return false;
+    for (uint32_t i = 0; i < a->n_open; i++)
+        if (strcmp(a->shards[i].id, b->shards[i].id) != 0)
+            return false;
+    return true;
+}
+
+static bool order_shards(struct shard_map *map)
+{
+    if (map->n)
+        qsort(map->shards, map->n, sizeof(*map->shards), compare);
+    map->ranges = calloc(map->n_open + 1, sizeof(*map->ranges));
+    for (uint32_t i = 0; map->ranges && i < map->n_open; i++)
+        map->ranges[i] = (struct shard_range){map->shards[i].low, map->shards[i].high};
+    return map->ranges != NULL;
+}
+
 static void load_done(struct map_loader *loader)
 {
     struct shard_map *map = loader->next;
 
-    if (map->n)
-        qsort(map->shards, map->n, sizeof(*map->shards), compare);
+    if (!order_shards(map)) {
+        load_failed(loader, "OutOfMemory");
+        return;
+    }
+    if (!is_same(loader->map, map))
+        loader->pause_ms = 0;
+    else if (loader->pause_ms < RETRY_BASE_MS)
+        loader->pause_ms = RETRY_BASE_MS;
+    else
+        loader->pause_ms =
+            loader->pause_ms < RETRY_MAX_MS * 2 / 3 ? loader->pause_ms * 3 / 2 : RETRY_MAX_MS;
+    loader->loaded_ms = kp->now_ms();
     map_unref(loader->map);
     loader->map = map;
     loader->next = NULL;
     loader->is_wanted = false;
     loader->tries = 0;
+    kp->count(loader->node, "shard_maps", 1);
     loader->loaded(loader->arg);
 }
 
@@ -169,10 +206,15 @@ bool map_loader_init(struct map_loader *loader)
 
 void map_load(struct map_loader *loader)
 {
+    int64_t now = kp->now_ms();
+
     if (loader->is_wanted)
         return;
     loader->is_wanted = true;
-    begin(loader);
+    if (loader->map && now < loader->loaded_ms + loader->pause_ms)
+        loader->timers->start(loader->timer, loader->loaded_ms + loader->pause_ms - now, 0);
+    else
+        begin(loader);
 }
 
 void map_loader_fini(struct map_loader *loader)

@@ -23,6 +23,9 @@
 struct shard_map {
     uint32_t refs;
     struct listed_shard *shards; /* [owned] the open ones first, in order of their hash keys */
+    struct shard_range {
+        kpw_u128 low, high;
+    } * ranges; /* [owned] of the open ones, close together: these are searched for each record */
     uint32_t n, n_open, room;
 };
 
@@ -47,13 +50,15 @@ struct map_loader {
     kp_timer *timer; /* [owned by node] */
     struct kpw_buf body;
     unsigned tries;
-    bool is_wanted; /* a listing is under way or will be when the timer rings */
+    int64_t loaded_ms, pause_ms; /* of the last map, and how long it is good for */
+    bool is_wanted;              /* a listing is under way or will be when the timer rings */
     struct kpw_random random;
 };
 
 /* Fields up to `arg` are the caller's. False: out of memory. */
 bool map_loader_init(struct map_loader *loader);
-/* Gets a new map, unless that is going on already. Errors back off and are tried again. */
+/* Gets a new map, unless that is going on already: at once, or, when the last one brought nothing
+ * new, a second after it, and longer the more of them did not. Errors back off and are tried again. */
 void map_load(struct map_loader *loader);
 void map_loader_fini(struct map_loader *loader);
 

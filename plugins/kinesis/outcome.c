@@ -1,7 +1,8 @@
 /* outcome.c - what the answer of PutRecords means for each record of the request.
  *
  * Taken: delivered, with shard and sequence number. Throttled or an internal failure: sent again,
- * before anything later of its lane. Anything else: rejected with the service's text.
+ * before anything later of its shard, and that shard waits; others do not. Anything else: rejected
+ * with the service's text.
  *
  * An aggregate in another shard than the map said (the stream was split or merged meanwhile) counts
  * as delivered when all its hash keys lie in that shard's range: its readers take it. Else readers
@@ -14,72 +15,14 @@
 
 #include "plugins/kinesis/sink.h"
 
-#define PAUSE_MIN_MS 20
-#define JUDGE_TRIES  5 /* maps that do not know the shard yet */
+#define PAUSE_MS    50 /* of a shard without pace that took only some */
+#define AHEAD       8
+#define JUDGE_TRIES 5 /* maps that do not know the shard yet */
 
-/* ---- pace ----------------------------------------------------------------------------------- */
+static const char throttled[] = "ProvisionedThroughputExceededException";
+static const char internal[] = "InternalFailure";
 
-static void note_accepted(struct sink *sink, uint64_t n)
-{
-    int64_t second = kp->now_ms() / 1000;
-
-    if (second != sink->second) {
-        sink->accepted_before = second == sink->second + 1 ? sink->accepted : 0;
-        sink->accepted = 0;
-        sink->second = second;
-    }
-    sink->accepted += n;
-}
-
-/* How long the stream needs to take n more records. */
-static int64_t pause_ms(struct sink *sink, uint32_t n)
-{
-    uint64_t rate = sink->accepted > sink->accepted_before ? sink->accepted : sink->accepted_before;
-    int64_t ms = rate ? (int64_t)(n * 1000 / rate) : RETRY_BASE_MS * 2;
-
-    if (ms < PAUSE_MIN_MS)
-        ms = PAUSE_MIN_MS;
-    if (ms > 1000)
-        ms = 1000;
-    return calls_backoff_ms(&sink->random, 0, ms, ms); /* ms / 2 .. ms * 3 / 2 */
-}
-
-/* ---- outcomes ------------------------------------------------------------------------------- */
-
-static void give_back(struct pending *pending, const char *error, const char *message)
-{
-    for (uint32_t i = 0; i < pending->n_again; i++)
-        kp->retry(pending->b, pending->again[i], 0, "%s: %s", error, message);
-    for (uint32_t i = pending->next; i < pending->b->count; i++)
-        kp->retry(pending->b, i, 0, "%s: %s", error, message);
-    pending->open -= sink_left(pending);
-    pending->n_again = 0;
-    pending->next = pending->b->count;
-}
-
-/* With strict order what comes behind it on its lane goes back too, else it would overtake. */
-static void give_up(const struct sink *sink, struct pending *pending, const char *error,
-                    const char *message)
-{
-    kp_lane *lane = pending->b->lane;
-
-    give_back(pending, error, message);
-    for (struct pending *p = pending->next_pending; p; p = p->next_pending)
-        if (sink->config->order == ORDER_STRICT && p->b->lane == lane && p->in_flight == 0)
-            give_back(p, error, message);
-}
-
-/* Puts the record back in its place among those to send again. */
-static void send_again(struct pending *pending, uint32_t i)
-{
-    uint32_t at = pending->n_again++;
-
-    while (at && pending->again[at - 1] > i) {
-        pending->again[at] = pending->again[at - 1];
-        at--;
-    }
-    pending->again[at] = i;
-}
+/* ---- slots ---------------------------------------------------------------------------------- */
 
 static void complain(struct sink *sink, const char *error, const char *message)
 {
@@ -90,96 +33,210 @@ static void complain(struct sink *sink, const char *error, const char *message)
     sink->has_complained = true;
 }
 
-static void take_all_back(struct request *request)
+/* The slot is under way no longer. Returns its records. */
+static struct item *leave(struct request *request, struct slot *slot)
 {
-    for (uint32_t n = 0; n < request->count; n++) {
-        struct entry *e = &request->entries[n];
+    struct target *target = targets_of(request->sink, request, slot);
+    struct item *chain = slot->first;
 
-        e->pending->in_flight--;
-        send_again(e->pending, e->i);
+    if (target)
+        target->in_flight--;
+    slot->first = NULL;
+    return chain;
+}
+
+/* The outcomes of the next records will be written: they left the caches long ago. */
+static inline void prefetch(const struct item *item)
+{
+    const kp_batch *b = item->pending->b;
+    uint32_t i = item->i + AHEAD;
+
+    __builtin_prefetch(item + AHEAD);
+    __builtin_prefetch(&kp_at(b, i < b->count ? i : item->i)->outcome, 1);
+}
+
+static void deliver(struct request *request, struct slot *slot, const kp_receipt *receipt)
+{
+    struct item *item = leave(request, slot), *next;
+
+    for (; item; item = next) {
+        next = item->next;
+        prefetch(item);
+        kp->deliver(item->pending->b, item->i, receipt);
+        sink_ended(request->sink, item);
     }
 }
 
-static void back_off(struct sink *sink, struct pending *pending, const char *error,
-                     const char *message)
+static void reject(struct request *request, struct slot *slot, const char *error,
+                   const char *message)
 {
-    pending->tries++;
-    if (pending->in_flight == 0 && pending->tries >= (uint64_t)sink->config->attempts)
-        give_up(sink, pending, error, message);
-    pending->not_before = kp->now_ms() + calls_backoff_ms(&sink->random, pending->tries - 1,
-                                                          RETRY_BASE_MS, RETRY_MAX_MS);
+    struct item *item = leave(request, slot), *next;
+
+    for (; item; item = next) {
+        next = item->next;
+        kp->reject(item->pending->b, item->i, "%s: %s", error, message);
+        sink_ended(request->sink, item);
+    }
 }
 
-/* The whole call failed and may be made again. */
-static void call_failed(struct request *request, const char *error, const char *message)
+static void send_again(struct request *request, struct slot *slot)
+{
+    struct target *target = targets_of(request->sink, request, slot);
+
+    kp->count(request->sink->node, "records_sent_again", slot->n);
+    targets_put_back(request->sink, target, leave(request, slot));
+}
+
+/* ---- what the targets learn from it ---------------------------------------------------------- */
+
+struct lesson {
+    const char *error, *message; /* of what was refused last */
+    int64_t now, wait_ms;        /* wait_ms: of all that took nothing; 0: each for itself */
+};
+
+static void back_off(struct sink *sink, struct target *target, const struct lesson *lesson)
+{
+    int64_t wait = lesson->wait_ms;
+
+    target->tries++;
+    if (target->tries >= (uint64_t)sink->config->attempts && !sink->config->ttl_ms)
+        target_give_back(sink, target, lesson->error, lesson->message);
+    if (!wait)
+        wait = calls_backoff_ms(&sink->random, target->tries ? target->tries - 1 : 0, RETRY_BASE_MS,
+                                RETRY_MAX_MS);
+    target->not_before = lesson->now + wait;
+}
+
+/* What went in gives a target back some of the size that split() took away. */
+static void trust(struct target *target)
+{
+    target->tries = 0;
+    target->most = target->most < PUT_RECORDS_MAX ? target->most * 2 : 0;
+}
+
+static void learn_one(struct sink *sink, struct target *target, const struct lesson *lesson)
+{
+    if (target->took)
+        trust(target);
+    if (target->throttled)
+        pace_throttled(&target->pace, lesson->now);
+    if (target->refused && !target->took)
+        back_off(sink, target, lesson);
+    else if (target->refused && (target->pace.ceiling <= 0 || !target->throttled))
+        target->not_before = lesson->now + calls_backoff_ms(&sink->random, 0, PAUSE_MS, PAUSE_MS);
+    target->took = target->refused = target->throttled = 0;
+}
+
+static void learn(struct request *request, const struct lesson *lesson)
 {
     struct sink *sink = request->sink;
-    struct pending *last = NULL;
+
+    if (request->generation != sink->generation)
+        return;
+    for (uint32_t s = 0; s < request->n_slots; s++)
+        learn_one(sink, &sink->targets[request->slots[s].target], lesson);
+}
+
+/* ---- calls that failed ------------------------------------------------------------------------
+ */
+
+static void take_all_back(struct request *request)
+{
+    for (uint32_t s = 0; s < request->n_slots; s++) {
+        struct target *target = targets_of(request->sink, request, &request->slots[s]);
+
+        if (target)
+            target->refused++;
+        targets_put_back(request->sink, target, leave(request, &request->slots[s]));
+    }
+}
+
+/* The whole call failed and may be made again: by the same clock for all its targets, so that they
+ * travel together again. */
+static void call_failed(struct request *request, const char *error, const char *message,
+                        int64_t after_ms)
+{
+    struct sink *sink = request->sink;
+    struct lesson lesson = {error, message ? message : "", kp->now_ms(), 0};
+    unsigned tries = UINT32_MAX;
 
     complain(sink, error, message);
     take_all_back(request);
-    for (uint32_t n = 0; n < request->count; n++) {
-        if (request->entries[n].pending != last) /* entries of a batch are neighbours */
-            back_off(sink, request->entries[n].pending, error, message ? message : "");
-        last = request->entries[n].pending;
+    for (uint32_t s = 0; s < request->n_slots; s++) {
+        const struct target *target = targets_of(sink, request, &request->slots[s]);
+
+        if (target && target->tries < tries)
+            tries = target->tries;
     }
+    lesson.wait_ms = calls_backoff_ms(&sink->random, tries, RETRY_BASE_MS, RETRY_MAX_MS);
+    if (lesson.wait_ms < after_ms)
+        lesson.wait_ms = after_ms;
+    learn(request, &lesson);
 }
 
 /* The service refuses the request because of some record in it: halves find it. */
 static void split(struct request *request, const char *error, const char *message)
 {
-    if (request->count == 1) {
-        struct entry *e = &request->entries[0];
+    struct sink *sink = request->sink;
 
-        e->pending->in_flight--;
-        e->pending->open--;
-        e->pending->most = request->sink->most;
-        kp->reject(e->pending->b, e->i, "%s: %s", error, message ? message : "");
+    if (request->count == 1) {
+        struct target *target = targets_of(sink, request, request->slots);
+
+        reject(request, request->slots, error, message ? message : "");
+        if (target)
+            trust(target);
         return;
     }
-    take_all_back(request);
-    for (uint32_t n = 0; n < request->count; n++)
-        request->entries[n].pending->most = request->count / 2;
+    for (uint32_t s = 0; s < request->n_slots; s++) {
+        struct target *target = targets_of(sink, request, &request->slots[s]);
+
+        if (target)
+            target->refused += request->slots[s].n;
+        targets_put_back(sink, target, leave(request, &request->slots[s]));
+    }
+    for (uint32_t s = 0; s < request->n_slots; s++) {
+        struct target *target = targets_of(sink, request, &request->slots[s]);
+
+        if (!target || !target->refused)
+            continue;
+        target->most = target->refused > 1 ? target->refused / 2 : 1;
+        target->refused = 0;
+    }
 }
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
 
 struct answer {
     struct request *request;
-    uint32_t taken, throttled, again;
+    uint32_t taken, throttled; /* slots */
+    char error[64], message[200];
 };
 
-static const char throttled[] = "ProvisionedThroughputExceededException";
-static const char internal[] = "InternalFailure";
-
-static void entry_failed(struct answer *answer, struct entry *e, const struct put_result *result)
+static void slot_failed(struct answer *answer, struct slot *slot, const struct put_result *result)
 {
     struct sink *sink = answer->request->sink;
-    char error[64], message[200];
+    struct target *target = targets_of(sink, answer->request, slot);
+    bool is_throttled;
 
-    snprintf(error, sizeof(error), "%.*s", (int)result->error_len, result->error);
-    snprintf(message, sizeof(message), "%.*s", (int)result->message_len, result->message);
-    if (strcmp(error, throttled) == 0) {
-        answer->throttled++;
-    } else if (strcmp(error, internal) != 0 && strncmp(error, "KMS", 3) != 0) {
-        kp->reject(e->pending->b, e->i, "%s: %s", error, message);
-        e->pending->open--;
+    snprintf(answer->error, sizeof(answer->error), "%.*s", (int)result->error_len, result->error);
+    snprintf(answer->message, sizeof(answer->message), "%.*s", (int)result->message_len,
+             result->message);
+    is_throttled = strcmp(answer->error, throttled) == 0;
+    answer->throttled += is_throttled;
+    if (target && is_throttled)
+        target->throttled++;
+    if (is_throttled
+            ? sink->config->fail_if_throttled
+            : strcmp(answer->error, internal) != 0 && strncmp(answer->error, "KMS", 3) != 0) {
+        reject(answer->request, slot, answer->error, answer->message);
         return;
-    } else {
-        complain(sink, error, message);
     }
-    answer->again++;
-    send_again(e->pending, e->i);
-}
-
-static void deliver(struct request *request, const struct slot *slot, const kp_receipt *receipt)
-{
-    for (uint32_t n = slot->first; n != ENTRY_NONE; n = request->entries[n].next) {
-        struct entry *e = &request->entries[n];
-
-        e->pending->in_flight--;
-        kp->deliver(e->pending->b, e->i, receipt);
-        e->pending->open--;
-        e->pending->tries = 0;
-    }
+    if (!is_throttled)
+        complain(sink, answer->error, answer->message);
+    if (target)
+        target->refused++;
+    send_again(answer->request, slot);
 }
 
 /* An aggregate went elsewhere: keeps what the answer said of it. */
@@ -195,16 +252,21 @@ static bool keep_wrong(struct slot *slot, const kp_receipt *receipt)
     return true;
 }
 
+static bool is_shard(const struct shard_map *map, uint32_t target, kp_slice id)
+{
+    return target < map->n_open && strlen(map->shards[target].id) == id.len &&
+           !memcmp(map->shards[target].id, id.ptr, id.len);
+}
+
 /* True: the slot waits for judgement. A single record is where it belongs, whatever the map said.
  */
 static bool is_elsewhere(struct request *request, struct slot *slot, const kp_receipt *receipt)
 {
     struct sink *sink = request->sink;
-    const struct shard_map *map = request->map;
 
-    if (!map || (slot->shard != MAP_NONE && map_named(map, receipt->shard) == slot->shard))
+    if (!request->map || is_shard(request->map, slot->target, receipt->shard))
         return false;
-    if (map == sink->loader.map)
+    if (request->map == sink->loader.map)
         map_load(&sink->loader);
     if (slot->n == 1 || !keep_wrong(slot, receipt))
         return false;
@@ -218,6 +280,7 @@ static void slot_answered(void *arg, uint32_t n, const struct put_result *result
     struct answer *answer = arg;
     struct request *request = answer->request;
     struct slot *slot = &request->slots[n];
+    struct target *target = targets_of(request->sink, request, slot);
     kp_receipt receipt = {
         .size = sizeof(receipt),
         .status = 200,
@@ -226,39 +289,14 @@ static void slot_answered(void *arg, uint32_t n, const struct put_result *result
     };
 
     if (result->error_len) {
-        for (uint32_t e = slot->first; e != ENTRY_NONE; e = request->entries[e].next) {
-            request->entries[e].pending->in_flight--;
-            entry_failed(answer, &request->entries[e], result);
-        }
+        slot_failed(answer, slot, result);
         return;
     }
-    answer->taken += slot->n;
+    answer->taken++;
+    if (target)
+        target->took++;
     if (!is_elsewhere(request, slot, &receipt))
         deliver(request, slot, &receipt);
-}
-
-/* What went in gives its batch back some of the size that split() took away; batches that have
- * records to send again pause. */
-static void pause_batches(struct sink *sink, struct request *request, const struct answer *answer)
-{
-    struct pending *last = NULL;
-
-    kp->count(sink->node, "throttled_records", answer->throttled);
-    for (uint32_t n = 0; n < request->count; n++) {
-        struct pending *pending = request->entries[n].pending;
-
-        if (pending == last)
-            continue;
-        last = pending;
-        pending->most = pending->most * 2 < sink->most ? pending->most * 2 : sink->most;
-        if (pending->n_again == 0 || answer->again == 0) /* what split() left goes on at once */
-            continue;
-        if (answer->taken)
-            pending->not_before = kp->now_ms() + pause_ms(sink, pending->n_again);
-        else
-            back_off(sink, pending, answer->throttled ? throttled : internal,
-                     "the stream took none of its records");
-    }
 }
 
 static void call_answered(struct request *request, const kp_aws_response *response)
@@ -268,31 +306,41 @@ static void call_answered(struct request *request, const kp_aws_response *respon
 
     if (!put_results_parse(response->body.ptr, response->body.len, request->n_slots, slot_answered,
                            &answer)) {
-        call_failed(request, "MalformedAnswer", "the answer of PutRecords is not understood");
+        call_failed(request, "MalformedAnswer",
+                    "the answer of PutRecords is not understood, or has not an entry for each", 0);
         return;
     }
-    note_accepted(sink, answer.taken);
+    kp->count(sink->node, "kinesis_records", answer.taken);
+    kp->count(sink->node, "throttled_records", answer.throttled);
     if (sink->has_complained && answer.taken)
         kp->log(sink->node, KP_LOG_INFO, "put.recovered", "stream=%s", sink->config->stream->name);
     if (answer.taken)
         sink->has_complained = false;
-    pause_batches(sink, request, &answer);
+    learn(request, &(struct lesson){answer.error, answer.message, kp->now_ms(), 0});
 }
 
 void outcome_of(struct request *request, const kp_aws_response *response)
 {
     struct sink *sink = request->sink;
 
-    if (wire_refused(&sink->wire, request->is_cbor, response)) {
-        take_all_back(request); /* again, in JSON */
+    if (wire_refused(&sink->wire, request->is_cbor, response)) { /* again, in JSON */
+        take_all_back(request);
+        for (uint32_t s = 0; s < request->n_slots; s++) {
+            struct target *target = targets_of(sink, request, &request->slots[s]);
+
+            if (target)
+                target->refused = 0;
+        }
         return;
     }
     switch (calls_judge(response)) {
     case CALLS_FINE: call_answered(request, response); break;
-    case CALLS_AGAIN: call_failed(request, response->error, response->message); break;
+    case CALLS_AGAIN:
+        call_failed(request, response->error, response->message, response->retry_after_ms);
+        break;
     case CALLS_REQUEST: split(request, response->error, response->message); break;
     default:
-        call_failed(request, response->error, response->message);
+        call_failed(request, response->error, response->message, 0);
         sink->failed = true;
         (void)calls_fail(sink->node, "PutRecords", sink->config->stream, response);
         break;
@@ -303,24 +351,22 @@ void outcome_of(struct request *request, const kp_aws_response *response)
 
 void outcome_unsent(struct request *request)
 {
-    call_failed(request, "OutOfMemory", "no room for a request");
+    call_failed(request, "OutOfMemory", "no room for a request", 0);
     request_end(request);
 }
 
-/* ---- aggregates that went elsewhere
- * -------------------------------------------------------------- */
+/* ---- aggregates that went elsewhere -----------------------------------------------------------
+ */
 
-static bool holds_all(const struct listed_shard *shard, const struct request *request,
-                      const struct slot *slot)
+static bool holds_all(const struct listed_shard *shard, const struct slot *slot)
 {
-    for (uint32_t n = slot->first; n != ENTRY_NONE; n = request->entries[n].next)
-        if (request->entries[n].hash < shard->low || request->entries[n].hash > shard->high)
+    for (const struct item *item = slot->first; item; item = item->next)
+        if (item->hash < shard->low || item->hash > shard->high)
             return false;
     return true;
 }
 
-/* False: this map does not know the shard. */
-static bool judge_slot(struct request *request, struct slot *slot, const struct shard_map *map)
+static void judge_slot(struct request *request, struct slot *slot, const struct shard_map *map)
 {
     kp_receipt receipt = {
         .size = sizeof(receipt),
@@ -331,19 +377,14 @@ static bool judge_slot(struct request *request, struct slot *slot, const struct 
     uint32_t shard = map_named(map, receipt.shard);
 
     if (shard == MAP_NONE && request->judgements < JUDGE_TRIES)
-        return false;
-    if (shard != MAP_NONE && holds_all(&map->shards[shard], request, slot)) {
+        return; /* this map does not know it */
+    if (shard != MAP_NONE && holds_all(&map->shards[shard], slot))
         deliver(request, slot, &receipt);
-    } else {
-        for (uint32_t n = slot->first; n != ENTRY_NONE; n = request->entries[n].next) {
-            request->entries[n].pending->in_flight--;
-            send_again(request->entries[n].pending, request->entries[n].i);
-        }
-    }
+    else
+        send_again(request, slot);
     free(slot->wrong);
     slot->wrong = NULL;
     request->n_wrong--;
-    return true;
 }
 
 static void judge(struct request *request, const struct shard_map *map)
@@ -351,7 +392,7 @@ static void judge(struct request *request, const struct shard_map *map)
     request->judgements++;
     for (uint32_t s = 0; s < request->n_slots; s++)
         if (request->slots[s].wrong)
-            (void)judge_slot(request, &request->slots[s], map);
+            judge_slot(request, &request->slots[s], map);
     if (!request->n_wrong)
         request_end(request);
 }

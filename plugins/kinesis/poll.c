@@ -20,7 +20,8 @@
 #define WANTED_SHARED  (6 * 1024 * 1024)  /* the same, when reads are refused */
 #define WANTED_FAR     (10 * 1024 * 1024) /* the same, when answers are long on their way */
 #define FAR_MS         8                  /* that long */
-#define FAR_LOOKS      32                 /* answers of which the shortest time counts */
+#define FAR_LOOKS      8                  /* answers that show it */
+#define FAR_LOOK_MS    60000
 #define CAPACITY_MIN   2048
 #define CAPACITY_WORST (16 * 1024 * 1024) /* one record of 10 MiB as base64 and its frame */
 #define FRESH_MS       240000             /* an iterator is good for five minutes */
@@ -275,22 +276,30 @@ void poll_go(struct shard *shard)
     poll_iterator(shard);
 }
 
-/* How far away the service is: the shortest of the last times to the first byte. */
+/* How far away the service is: the shortest time to a first byte, of answers of usual size. Looked
+ * at anew from time to time, for which the answers become small again. */
 static void note_distance(struct source *source, const struct incoming *in)
 {
-    int64_t ms = in->first_ms - in->sent_ms;
+    int64_t ms = in->first_ms - in->sent_ms, now = kp->now_ms();
 
+    if (now >= source->far_until_ms) {
+        source->far_until_ms = now + FAR_LOOK_MS;
+        source->far_n = 0;
+    }
     if (source->far_n == 0 || ms < source->far_ms)
         source->far_ms = ms;
-    source->far_n = (source->far_n + 1) % FAR_LOOKS;
+    source->far_n++;
+}
+
+static bool is_far(const struct source *source)
+{
+    return source->info->no_limits && source->far_n >= FAR_LOOKS && source->far_ms >= FAR_MS;
 }
 
 /* More next time when there was more, less when little came. */
 static void adapt(struct shard *shard, size_t body_len)
 {
-    const struct source *source = shard->source;
-    bool is_far = source->info->no_limits && source->far_ms >= FAR_MS;
-    size_t count = shard->answer.count, most = is_far ? WANTED_FAR : WANTED_NEAR;
+    size_t count = shard->answer.count, most = is_far(shard->source) ? WANTED_FAR : WANTED_NEAR;
 
     if (count) {
         size_t each = body_len / count + 1, mean = ((size_t)shard->record_bytes * 7 + each) / 8;
@@ -299,8 +308,8 @@ static void adapt(struct shard *shard, size_t body_len)
     }
     if (shard->behind_ms > 0 && shard->wanted < most)
         shard->wanted = shard->wanted * 2 < most ? shard->wanted * 2 : most;
-    else if (shard->behind_ms == 0 && shard->wanted > WANTED_NEAR)
-        shard->wanted = WANTED_NEAR;
+    else if (shard->wanted > most && (shard->behind_ms == 0 || shard->source->info->no_limits))
+        shard->wanted = most;
     shard->expected = shard->behind_ms > 0 ? shard->wanted : count ? body_len : 0;
 }
 

@@ -1,9 +1,6 @@
 /* request.c - the text of one PutRecords request, built straight from the records.
  *
- * Data goes into the growing text, as it is (CBOR) or in base64; nothing else is allocated. What
- * the service would refuse for sure (too large, a key that is too long or no UTF-8, a hash key out
- * of range) is rejected here, with a reason, so that it does not spoil the request for its
- * neighbours.
+ * Data goes into the growing text, as it is (CBOR) or in base64; nothing else is allocated.
  */
 #include "plugins/kinesis/sink.h"
 
@@ -11,9 +8,7 @@
 #include "sdk/wire/cbor.h"
 #include "sdk/wire/hash.h"
 #include "sdk/wire/json.h"
-#include "sdk/wire/utf8.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,33 +29,51 @@ static void write_begin(struct kpw_buf *t, bool is_cbor, const char *stream)
 
 void request_begin(struct sink *sink, struct request *request)
 {
-    request->count = request->n_slots = 0;
+    request->count = request->n_slots = request->n_digests = 0;
     request->payload = 0;
     request->judgements = 0;
     if (request->body.failed)
         kpw_buf_fini(&request->body);
     kpw_buf_clear(&request->body);
     request->is_cbor = sink->wire.is_cbor;
+    request->generation = sink->generation;
+    request->map = sink->map ? map_ref(sink->map) : NULL;
     write_begin(&request->body, request->is_cbor, sink->config->stream->name);
-    if (sink->loader.map)
-        aggregate_begin(sink, request);
 }
 
-bool request_seal(struct sink *sink, struct request *request)
+/* The digests of all aggregates at once. */
+static void write_digests(struct request *request)
 {
-    if (request->map)
-        aggregate_seal(sink, request);
+    struct kpw_slice texts[PUT_RECORDS_MAX];
+    uint8_t digests[PUT_RECORDS_MAX][KPW_MD5_SIZE];
+    char *body = request->body.ptr;
+
+    for (uint32_t i = 0; i < request->n_digests; i++)
+        texts[i] = kpw_slice(body + request->digests[i].at, request->digests[i].len);
+    kpw_md5_many(texts, request->n_digests, digests);
+    for (uint32_t i = 0; i < request->n_digests; i++)
+        memcpy(body + request->digests[i].at + request->digests[i].len, digests[i], KPW_MD5_SIZE);
+}
+
+bool request_seal(struct request *request)
+{
     if (request->is_cbor)
         kpw_cbor_put_break(&request->body);
     else
         kpw_buf_puts(&request->body, "]}");
-    return !request->body.failed;
+    if (request->body.failed)
+        return false;
+    if (request->n_digests)
+        write_digests(request);
+    return true;
 }
 
 void request_end(struct request *request)
 {
     if (request->n_wrong)
-        return; /* its entries are needed still */
+        return; /* its items are needed still */
+    if (request->count && request->generation != request->sink->generation)
+        request->sink->n_old--;
     request->count = request->n_slots = 0;
     map_unref(request->map);
     request->map = NULL;
@@ -76,216 +89,96 @@ void request_free(struct request *request)
         free(request->slots[s].wrong);
     map_unref(request->map);
     kpw_buf_fini(&request->body);
-    free(request->entries);
     free(request);
 }
 
-bool request_reserve(struct request *request)
+struct slot *request_new_slot(struct request *request, uint32_t target)
 {
-    uint32_t room = request->room ? request->room * 2 : PUT_RECORDS_MAX;
-    struct entry *entries;
+    struct slot *slot = &request->slots[request->n_slots++];
 
-    if (request->count < request->room)
-        return true;
-    entries = reallocarray(request->entries, room, sizeof(*entries));
-    if (!entries)
-        return false;
-    request->entries = entries;
-    request->room = room;
-    return true;
+    *slot = (struct slot){.target = target};
+    request->sink->targets[target].in_flight++;
+    return slot;
 }
 
-void request_push(struct request *request, uint32_t slot, const struct entry *entry)
-{
-    struct slot *at = &request->slots[slot];
+/* ---- entries -------------------------------------------------------------------------------- */
 
-    if (slot == request->n_slots) {
-        *at = (struct slot){.first = request->count, .shard = MAP_NONE};
-        request->n_slots++;
-    } else {
-        request->entries[at->last].next = request->count;
-    }
-    at->last = request->count;
-    at->n++;
-    request->entries[request->count] = *entry;
-    request->entries[request->count++].next = ENTRY_NONE;
-}
-
-/* Payloads as they are; the service's names with their heads. */
-static void write_cbor(struct kpw_buf *t, const struct put_entry *entry)
+void request_write_head(struct request *request, size_t data_len, bool has_hash)
 {
-    kpw_cbor_put_map(t, entry->hash.len ? 3 : 2);
+    struct kpw_buf *t = &request->body;
+
+    kpw_cbor_put_map(t, has_hash ? 3 : 2);
     kpw_cbor_put_cstr(t, "Data");
-    kpw_cbor_put_bytes(t, entry->data.ptr, entry->data.len);
+    kpw_cbor_put_head(t, KPW_CBOR_MAJOR_BYTES, data_len);
+}
+
+void request_write_keys(struct request *request, kp_slice key, kp_slice hash)
+{
+    struct kpw_buf *t = &request->body;
+
     kpw_cbor_put_cstr(t, "PartitionKey");
-    kpw_cbor_put_text(t, entry->key.ptr, entry->key.len);
-    if (entry->hash.len) {
+    kpw_cbor_put_text(t, key.ptr, key.len);
+    if (hash.len) {
         kpw_cbor_put_cstr(t, "ExplicitHashKey");
-        kpw_cbor_put_text(t, entry->hash.ptr, entry->hash.len);
+        kpw_cbor_put_text(t, hash.ptr, hash.len);
     }
 }
 
-static void write_json(struct kpw_buf *t, bool is_first, const struct put_entry *entry)
+void request_write_json(struct request *request, kp_slice data, kp_slice key, kp_slice hash)
 {
-    kpw_buf_puts(t, is_first ? "{\"Data\":\"" : ",{\"Data\":\"");
-    kpw_base64_put(t, entry->data.ptr, entry->data.len);
+    struct kpw_buf *t = &request->body;
+
+    kpw_buf_puts(t, request->n_slots ? ",{\"Data\":\"" : "{\"Data\":\"");
+    kpw_base64_put(t, data.ptr, data.len);
     kpw_buf_puts(t, "\",\"PartitionKey\":");
-    kpw_json_put_string(t, entry->key.ptr, entry->key.len);
-    if (entry->hash.len) {
+    kpw_json_put_string(t, key.ptr, key.len);
+    if (hash.len) {
         kpw_buf_puts(t, ",\"ExplicitHashKey\":\"");
-        kpw_buf_append(t, entry->hash.ptr, entry->hash.len);
+        kpw_buf_append(t, hash.ptr, hash.len);
         kpw_buf_puts(t, "\"");
     }
     kpw_buf_puts(t, "}");
 }
 
-void request_write(struct request *request, bool is_first, const struct put_entry *entry)
+void request_write_item(struct request *request, const struct item *item)
 {
-    if (request->is_cbor)
-        write_cbor(&request->body, entry);
-    else
-        write_json(&request->body, is_first, entry);
-}
+    char text[KPW_U128_SIZE];
+    kp_slice key = {item->key, item->key_len};
+    kp_slice hash = {text, item->has_hash ? kpw_u128_format(item->hash, text) : 0};
 
-/* ---- keys ----------------------------------------------------------------------------------- */
-
-/* A key as the file asks for it. An empty slice: there is none. False: the function failed. */
-static bool resolve(struct sink *sink, const kp_value *value, const kp_batch *b, uint32_t i,
-                    kp_slice *ret)
-{
-    *ret = (kp_slice){NULL, 0};
-    if (value->kind == KP_V_NONE)
-        return true;
-    if (value->kind == KP_V_TEXT) {
-        *ret = (kp_slice){value->text, strlen(value->text)};
-        return true;
+    if (!request->is_cbor) {
+        request_write_json(request, (kp_slice){item->data, item->len}, key, hash);
+        return;
     }
-    switch (sink->lua->value(sink->node, value, b, i, ret)) {
-    case KP_LUA_TEXT: return true;
-    case KP_LUA_ERROR: return false;
-    default: *ret = (kp_slice){NULL, 0}; return true;
-    }
+    request_write_head(request, item->len, item->has_hash);
+    kpw_buf_append(&request->body, item->data, item->len);
+    request_write_keys(request, key, hash);
 }
 
-static size_t characters(kp_slice text)
+enum add_result request_add(struct sink *sink, struct request *request, uint32_t index)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < text.len; i++)
-        n += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
-/* Decimal, no sign, at most 2^128 - 1. */
-static bool is_hash_key(kp_slice text)
-{
-    static const char most[] = "340282366920938463463374607431768211455";
-
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    if (text.len > 1 && text.ptr[0] == '0')
-        return false;
-    return text.len && (text.len < 39 || (text.len == 39 && memcmp(text.ptr, most, 39) <= 0));
-}
-
-static size_t random_key(struct sink *sink, char out[20])
-{
-    uint64_t n = kpw_random_next(&sink->random);
-
-    return kpw_hex(&n, sizeof(n), out);
-}
-
-static bool find_key(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
-{
-    const kp_record *r = kp_at(b, i);
-    kp_slice *key = &keys->key;
-
-    if (!resolve(sink, &sink->config->partition_key, b, i, key)) {
-        kp->reject(b, i, "partition_key: %.*s", (int)key->len, key->ptr);
-        return false;
-    }
-    if (key->len == 0)
-        *key = (kp_slice){r->key, r->key_len};
-    if (key->len == 0)
-        *key = (kp_slice){keys->random, random_key(sink, keys->random)};
-    if (key->len > PUT_KEY_MAX && characters(*key) > PUT_KEY_MAX) {
-        kp->reject(b, i, "the partition key has %zu characters, Kinesis takes 256",
-                   characters(*key));
-        return false;
-    }
-    if (!kpw_utf8_valid(key->ptr, key->len)) { /* what is written out would be mended */
-        kp->reject(b, i, "the partition key is not UTF-8");
-        return false;
-    }
-    return true;
-}
-
-static bool find_hash(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
-{
-    kp_slice *hash = &keys->hash;
-
-    if (!resolve(sink, &sink->config->hash_key, b, i, hash)) {
-        kp->reject(b, i, "hash_key: %.*s", (int)hash->len, hash->ptr);
-        return false;
-    }
-    if (hash->len == 0 || is_hash_key(*hash))
-        return true;
-    kp->reject(b, i, "hash_key \"%.*s\" is not a decimal number from 0 to 2^128-1",
-               (int)(hash->len < 60 ? hash->len : 60), hash->ptr);
-    return false;
-}
-
-bool request_keys(struct sink *sink, kp_batch *b, uint32_t i, struct record_keys *keys)
-{
-    if (!find_key(sink, b, i, keys))
-        return false;
-    if (sink->config->hash_key.kind > KP_V_TEXT) { /* its function makes the other's text invalid */
-        memcpy(keys->room, keys->key.ptr, keys->key.len);
-        keys->key.ptr = keys->room;
-    }
-    return find_hash(sink, b, i, keys);
-}
-
-/* ---- records -------------------------------------------------------------------------------- */
-
-bool request_too_large(const struct sink *sink, kp_batch *b, uint32_t i, size_t len)
-{
-    if (len <= (uint64_t)sink->config->max_record)
-        return false;
-    kp->reject(b, i, "the record has %zu bytes with its key, max_record is %lld", len,
-               (long long)sink->config->max_record);
-    return true;
-}
-
-enum add_result request_add(struct sink *sink, struct request *request, struct pending *pending,
-                            uint32_t i)
-{
-    const kp_record *r = kp_at(pending->b, i);
+    struct target *target = &sink->targets[index];
+    struct item *item = target->head;
     struct kpw_buf *t = &request->body;
-    size_t before = t->len;
-    struct record_keys keys;
+    size_t before = t->len, bytes = (size_t)item->len + item->key_len;
+    struct slot *slot;
 
-    if (request->map)
-        return aggregate_add(sink, request, pending, i);
-    if (t->failed || !request_reserve(request))
-        return NO_MEMORY;
-    if (request_too_large(sink, pending->b, i, r->data_len))
-        return REFUSED;
-    if (request->count == PUT_RECORDS_MAX ||
-        (request->count && request->payload + r->data_len + PUT_KEY_MAX * 4 > PUT_BYTES_MAX))
+    if (request->n_slots == PUT_RECORDS_MAX ||
+        (request->count && request->payload + bytes > PUT_BYTES_MAX))
         return FULL;
-    if (!request_keys(sink, pending->b, i, &keys) ||
-        request_too_large(sink, pending->b, i, r->data_len + keys.key.len))
-        return REFUSED;
-    request_write(request, request->count == 0,
-                  &(struct put_entry){{r->data, r->data_len}, keys.key, keys.hash});
+    request_write_item(request, item);
     if (t->failed) {
         t->failed = false; /* memory is asked for anew by the next record */
         t->len = before;
         return NO_MEMORY;
     }
-    request_push(request, request->n_slots, &(struct entry){.pending = pending, .i = i});
-    request->payload += r->data_len + keys.key.len;
+    slot = request_new_slot(request, index);
+    slot->first = target_pop(target);
+    slot->n = 1;
+    item->state = ITEM_SENT;
+    item->pending->has_begun = true;
+    request->count++;
+    request->payload += bytes;
+    pace_take(&target->pace, bytes);
     return ADDED;
 }

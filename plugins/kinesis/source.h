@@ -172,7 +172,8 @@ struct source {
     struct kpw_random random;
     struct kinesis_entry *spare; /* [owned] entries of an answer, lent to one shard after another */
     size_t spare_room;
-    int64_t far_ms; /* shortest time to the first byte of an answer, of the last ones */
+    int64_t far_ms; /* shortest time to the first byte of an answer, of the last far_n */
+    int64_t far_until_ms;
     unsigned far_n;
     /* discover.c */
     kp_timer *list_timer; /* [owned by node] */

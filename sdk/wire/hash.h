@@ -23,6 +23,10 @@ void kpw_sha256(const void *ptr, size_t len, uint8_t out[KPW_SHA256_SIZE]);
 /* 64 lower-case characters and a NUL. */
 void kpw_sha256_hex(const void *ptr, size_t len, char out[KPW_SHA256_HEX + 1]);
 
+/* out[i] is the digest of texts[i]. Eight at a time, side by side: for more than two texts it takes
+ * a fraction of the time of one call each. */
+void kpw_md5_many(const struct kpw_slice *texts, size_t n, uint8_t (*out)[KPW_MD5_SIZE]);
+
 /* Piecewise. The states may be copied by assignment to fork a digest. */
 struct kpw_sha256 {
     uint64_t opaque[14];

@@ -377,25 +377,40 @@ static void empty_table(struct kpw_kpl_table *t)
     t->n = 0;
 }
 
-void kpw_kpl_finish(struct kpw_kpl_writer *w, struct kpw_buf *out)
+void kpw_kpl_reset(struct kpw_kpl_writer *w)
 {
-    size_t start = out->len + 4, size = kpw_kpl_size(w);
-    uint8_t digest[KPW_MD5_SIZE];
-
-    if (kpw_buf_reserve(out, size)) {
-        kpw_buf_append(out, KPW_KPL_MAGIC, 4);
-        kpw_buf_put_slice(out, kpw_buf_slice(&w->keys));
-        kpw_buf_put_slice(out, kpw_buf_slice(&w->hashes));
-        kpw_buf_put_slice(out, kpw_buf_slice(&w->records));
-        kpw_md5(out->ptr + start, out->len - start, digest);
-        kpw_buf_append(out, digest, sizeof digest);
-    }
     kpw_buf_clear(&w->keys);
     kpw_buf_clear(&w->hashes);
     kpw_buf_clear(&w->records);
     empty_table(&w->key_table);
     empty_table(&w->hash_table);
     w->n = 0;
+}
+
+void kpw_kpl_finish_open(struct kpw_kpl_writer *w, struct kpw_buf *out,
+                         struct kpw_kpl_place *ret_place)
+{
+    size_t size = kpw_kpl_size(w);
+
+    *ret_place = (struct kpw_kpl_place){out->len + 4, size - KPW_KPL_OVERHEAD};
+    if (kpw_buf_reserve(out, size)) {
+        kpw_buf_append(out, KPW_KPL_MAGIC, 4);
+        kpw_buf_put_slice(out, kpw_buf_slice(&w->keys));
+        kpw_buf_put_slice(out, kpw_buf_slice(&w->hashes));
+        kpw_buf_put_slice(out, kpw_buf_slice(&w->records));
+        memset(out->ptr + out->len, 0, KPW_MD5_SIZE);
+        out->len += KPW_MD5_SIZE;
+    }
+    kpw_kpl_reset(w);
+}
+
+void kpw_kpl_finish(struct kpw_kpl_writer *w, struct kpw_buf *out)
+{
+    struct kpw_kpl_place place;
+
+    kpw_kpl_finish_open(w, out, &place);
+    if (!out->failed)
+        kpw_md5(out->ptr + place.at, place.len, (uint8_t *)out->ptr + place.at + place.len);
 }
 
 void kpw_kpl_writer_fini(struct kpw_kpl_writer *w)

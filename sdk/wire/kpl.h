@@ -81,6 +81,14 @@ size_t kpw_kpl_cost(const struct kpw_kpl_record *record);
 bool kpw_kpl_add(struct kpw_kpl_writer *w, const struct kpw_kpl_record *record);
 /* Appends the aggregate to `out` (which may fail) and empties the writer, keeping its memory. */
 void kpw_kpl_finish(struct kpw_kpl_writer *w, struct kpw_buf *out);
+/* The same without the digest: `place` says of what it is, and its 16 bytes of room are behind
+ * that. For digests of many aggregates at once (kpw_md5_many). */
+struct kpw_kpl_place {
+    size_t at, len; /* in `out` */
+};
+void kpw_kpl_finish_open(struct kpw_kpl_writer *w, struct kpw_buf *out,
+                         struct kpw_kpl_place *ret_place);
+void kpw_kpl_reset(struct kpw_kpl_writer *w); /* empties it and keeps its memory */
 void kpw_kpl_writer_fini(struct kpw_kpl_writer *w);
 
 #endif

@@ -7,6 +7,7 @@ local p = k.params {
   Wire = { default = "auto", choices = { "auto", "json", "cbor" }, help = "How records are asked for" },
   Most = { default = 10000, min = 1, max = 10000, help = "Records of one answer" },
   Poll = { default = 1000, min = 10, max = 60000, help = "Longest pause of a quiet shard, ms" },
+  Failover = { default = "10s", help = "Of the leases" },
   Run = { default = "1", help = "A run of another name begins at the beginning again" },
 }
 local of = p.Stream .. "-" .. p.Size .. "-" .. p.Shards
@@ -16,6 +17,7 @@ return {
   kpipe = 1,
   name = "bench-kinesis-read-" .. of .. "-" .. p.Run,
   resources = { stream },
+  coordination = { failover_time = p.Failover },
   flows = {
     read = {
       k.source.kinesis {

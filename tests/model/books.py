@@ -166,11 +166,12 @@ class Written:
 def storms(calls, seconds, calm, n_shards):
     """The operations that were called too often. `calls` and `calm` are calls by (service,
     operation): during a fault of so many seconds, and per second without one. A fault may cost
-    three times as much as calm, and in any case what the service's own limits allow."""
-    most = {"GetRecords": 5.0, "GetShardIterator": 2.0, "PutRecords": 5.0, "UpdateItem": 1.5}
+    three times as much as calm, and in any case so many per second and shard, or in all."""
+    of_shard = {"GetRecords": 5.0, "GetShardIterator": 2.0, "PutRecords": 5.0, "UpdateItem": 2.5}
+    in_all = {"Scan": 2.5}
     found = []
     for (service, operation), n in sorted(calls.items()):
-        allowed = max(most.get(operation, 1.0 / n_shards) * n_shards,
+        allowed = max(of_shard.get(operation, 0.0) * n_shards or in_all.get(operation, 1.0),
                       3 * calm.get((service, operation), 0.0))
         if n > allowed * seconds + 3:
             found.append(f"{operation}: {n} in {seconds:.1f} s, allowed are {allowed:.1f} per second")

@@ -296,7 +296,7 @@ class Worker(Process):
         self.rest = b""
         self.garbled = []
         self.stalled_until = None
-        self.is_stopping = False
+        self.is_stopping = self.was_stalled = False
         arguments = [program, "run", "--aws", "--workers", "2", "--quiet", "--summary",
                      self.summary, "--set", "Out=" + self.out]
         for name, value in settings.items():

@@ -229,6 +229,8 @@ static void on_grant(void *arg, struct lease_row *row)
         world_wrong(world, "%s: lane %zu is granted twice", worker->id, at);
     if (worker->is_releasing)
         world_wrong(world, "%s: lane %zu is granted while the run ends", worker->id, at);
+    if (worker->is_stopping)
+        return; /* its source has stopped and does not hear of it */
     if (!strcmp(row->text, LEASE_SHARD_END))
         world_wrong(world, "%s: lane %zu is granted after its end", worker->id, at);
     check_parents(worker, at);
@@ -246,6 +248,11 @@ static void on_revoke(void *arg, struct lease_row *row, bool is_lost)
 
     world_note(world, "%s: revoked %zu%s", worker->id, (size_t)(host - worker->hosts),
                is_lost ? ", lost" : "");
+    host->is_lost |= is_lost;
+    if (host->phase == HOST_NONE && worker->is_stopping) {
+        fleet_drained(worker->fleet, row);
+        return;
+    }
     if (host->phase == HOST_NONE)
         world_wrong(world, "%s: %s is revoked, it was not granted", worker->id, row->name);
     host->phase = is_lost ? HOST_GIVING_UP : HOST_DRAINING;
@@ -406,6 +413,22 @@ static void bring_listing(struct world_worker *worker)
     worker->run_ms = 0;
 }
 
+/* What was settled is to be found by whoever comes next. */
+static void check_positions(struct world_worker *worker)
+{
+    struct world *world = worker->world;
+
+    for (size_t i = 0; i < world->n_lanes; i++) {
+        const struct host_lane *host = &worker->hosts[i];
+        const struct lease *row = memory_table_find(world->table, world->lanes[i].key);
+
+        if (host->is_kept && !host->is_lost && row &&
+            world_records(world, i, row->checkpoint) < host->settled)
+            world_wrong(world, "%s: leaves %zu at %s, it had settled %llu", worker->id, i,
+                        row->checkpoint, (unsigned long long)host->settled);
+    }
+}
+
 /* The host drains all, then the leases are released, then it is gone. */
 static void stop_on(struct world_worker *worker)
 {
@@ -416,6 +439,7 @@ static void stop_on(struct world_worker *worker)
 
         if (host->phase == HOST_READING) {
             host->phase = HOST_DRAINING;
+            host->is_kept = true;
             host->drained_ms = world_now() + (int64_t)world_roll(worker->world, 2000);
         }
         is_drained &= host->phase == HOST_NONE;
@@ -428,6 +452,7 @@ static void stop_on(struct world_worker *worker)
     if (!worker->is_releasing || !fleet_is_released(worker->fleet))
         return;
     world_note(worker->world, "%s: is gone", worker->id);
+    check_positions(worker);
     world_kill(worker);
 }
 
@@ -526,7 +551,7 @@ static void note_change(struct world *world, struct world_lane *lane, const stru
                row->checkpoint, (unsigned long long)row->counter);
     if (lane->had_row && lane->row.owner && row->owner &&
         strcmp(lane->row.owner, row->owner) != 0 && !strncmp(row->owner, "java2", 5))
-        lane->stolen_ms = world_now();
+        lane->broken_ms = world_now();
 }
 
 static void check_row(struct world *world, struct world_lane *lane)
@@ -555,8 +580,8 @@ static void check_row(struct world *world, struct world_lane *lane)
         lease_copy(&lane->row, row);
 }
 
-/* Between kpipe's workers nobody ever delivers what another delivers too; with KCL 2, which
- * takes leases from live workers, no longer than the fail-over time. */
+/* Between kpipe's workers nobody ever delivers what another delivers too. With KCL 2, which takes
+ * leases from live workers, or when a row is deleted by hand, no longer than the fail-over time. */
 static void check_delivery(struct world *world, struct world_lane *lane)
 {
     size_t at = (size_t)(lane - world->lanes);
@@ -578,7 +603,7 @@ static void check_delivery(struct world *world, struct world_lane *lane)
         n++;
         snprintf(names + strlen(names), sizeof names - strlen(names), " %s", worker->id);
     }
-    if (n > 1 && (!lane->stolen_ms || world_now() - lane->stolen_ms > FAILOVER_MS))
+    if (n > 1 && (!lane->broken_ms || world_now() - lane->broken_ms > FAILOVER_MS))
         world_wrong(world, "lane %zu is delivered by%s", at, names);
     if (n + n_java < 2 || n == 0) {
         lane->shared_since = -1;
@@ -621,13 +646,13 @@ void world_step(struct world *world)
     check(world);
 }
 
-void world_run(struct world *world, int64_t ms)
+void fleet_world_run(struct world *world, int64_t ms)
 {
     for (; ms > 0 && !world->errors; ms -= STEP_MS)
         world_step(world);
 }
 
-static bool is_read(struct world *world, size_t at, struct world_worker *worker)
+static bool is_read(size_t at, struct world_worker *worker)
 {
     if (worker->kind == WORKER_KPIPE)
         return may_deliver(worker, &worker->hosts[at]) && worker->hosts[at].phase == HOST_READING;
@@ -651,7 +676,7 @@ const char *world_unrest(struct world *world)
             return text;
         if (lane->is_closed)
             continue;
-        if (!owner || !is_read(world, i, owner))
+        if (!owner || !is_read(i, owner))
             return text;
         n_of[owner - world->workers]++;
     }

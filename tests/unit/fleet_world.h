@@ -42,7 +42,8 @@ struct world_lane {
     /* as the table had it a step ago */
     bool had_row;
     struct lease row;     /* [owned] */
-    int64_t stolen_ms;    /* when it was last taken from a live worker */
+    int64_t broken_ms;    /* when its lease was last taken from a live worker, or its row deleted by
+                             hand */
     int64_t shared_since; /* since when two deliver it; -1: they do not */
 };
 
@@ -55,7 +56,8 @@ struct host_lane {
     enum host_phase phase;
     struct lease_row *row;
     uint64_t read, settled;
-    int64_t drained_ms; /* when it will have drained */
+    int64_t drained_ms;    /* when it will have drained */
+    bool is_kept, is_lost; /* it was read when the worker was asked to stop; was lost */
 };
 
 struct java;
@@ -125,7 +127,7 @@ void world_settled(struct world *world, size_t lane, uint64_t from, uint64_t to)
 
 /* ---- time */
 void world_step(struct world *world);
-void world_run(struct world *world, int64_t ms);
+void fleet_world_run(struct world *world, int64_t ms);
 /* All lanes that are open are read by live workers, evenly; all others are done with. NULL: so it
  * is; else what is missing. */
 const char *world_unrest(struct world *world);

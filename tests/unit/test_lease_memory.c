@@ -183,14 +183,15 @@ TEST(a_leader_assigns_what_stands_as_it_has_seen_it)
     call.to.owner = T("v");
     put("v", "u", 12); /* renewed meanwhile: that does not matter */
     EQ_INT(run(&call), LEASE_DONE);
-    expect("v", NULL, 13, 4); /* u worked on it, now v does */
+    expect("v", NULL, 13, 3); /* it was v's already */
     call = call_of(LEASE_ASSIGN);
     call.to.owner = T("v");
+    call.to.owner = T("w");
     EQ_INT(run(&call), LEASE_DONE);
-    expect("v", NULL, 14, 4);
+    expect("w", NULL, 14, 4);
     call.was.owner = T("x");
     EQ_INT(run(&call), LEASE_REFUSED);
-    call.was.owner = T("v");
+    call.was.owner = T("w");
     call.was.checkpoint_owner = T("u");
     EQ_INT(run(&call), LEASE_REFUSED);
     call.was.key = T("other");

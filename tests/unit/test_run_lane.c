@@ -42,6 +42,32 @@ TEST(watermark_waits_for_the_slowest_batch)
     bench_close(&bench);
 }
 
+/* What shards have read lies in memory until it is handed on: together they may fill it. */
+TEST(a_shard_with_nothing_open_may_hand_on_what_it_has_read_though_memory_is_full)
+{
+    const uint32_t kinds[] = {KP_STREAM, KP_BOUNDED, KP_REQUEST};
+
+    for (int i = 0; i < 3; i++) {
+        bool is_stream = kinds[i] == KP_STREAM;
+        struct bench bench;
+        kp_lane *a, *b;
+
+        bench_open(&bench, &(struct bench_options){.source_flags = kinds[i], .memory = 1 << 20});
+        a = bench_lane(&bench, "a");
+        b = bench_lane(&bench, "b");
+        REQUIRE(budget_take(&bench.flow_budget, 1 << 20));
+        EQ_INT(lane_ready(a), is_stream);
+        bench_submit(a, "ab", "2", NULL);
+        NO(lane_ready(a));
+        EQ_INT(lane_ready(b), is_stream);
+        bench_deliver(&bench);
+        EQ_INT(lane_ready(a), is_stream);
+        budget_give(&bench.flow_budget, 1 << 20);
+        YES(lane_ready(a));
+        bench_close(&bench);
+    }
+}
+
 TEST(a_node_gets_the_next_batch_of_a_lane_after_the_last_is_done)
 {
     struct bench bench;

@@ -12,7 +12,7 @@ return {
     max_leases_for_worker = -1,
     max_leases_to_steal_at_one_time = 0,
     lease_assignment_strategy = "LEASE_COUNT_BASED",
-    worker_identifier = "TableMigration3.5",
+    worker_identifier = "pod 3",
     initial_position = "latest",
   },
   flows = { main = { k.source.generate {}, k.sink.null {} } },

@@ -53,17 +53,10 @@ class Worker:
         self.ended = time.time()
         return self.ended
 
-    def stop(self, seconds):
-        """A clean stop; answers when it was asked for and the exit code."""
-        asked = time.time()
+    def ask(self):
+        """Asks for a clean stop; is_alive() tells when it has come to pass."""
         self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.ended = time.time()
-        return asked, self.process.returncode
+        return time.time()
 
     def lines(self):
         if self.file is None:

@@ -1,7 +1,7 @@
 /* KplWriter.java - the Kinesis Producer Library writes records, aggregated, and says what became of each.
  *
  * Arguments are NAME=VALUE: host, port (with TLS), stream, temp (where its native program goes), keys, each
- * (records a key). Record n of key k is "k:n"; every third has an explicit hash key. A line each for what
+ * (records a key), tag. Record n of key k is "k:TAG:n"; every third has an explicit hash key. A line each for what
  * arrived, with tabs: SHARD SEQUENCE KEY DATA; then "attempts N", how many calls for records it took.
  */
 
@@ -47,7 +47,7 @@ public final class KplWriter {
 
         for (int i = 0; i < keys * each; i++) {
             String key = "k" + i % keys;
-            String data = key + ":" + i / keys;
+            String data = key + ":" + how.get("tag") + ":" + i / keys;
             /* Of a key always the same, so that its records stay in one shard. */
             String hash = i % keys % 3 == 0 ? step.multiply(BigInteger.valueOf(i % keys)).toString() : null;
 
