@@ -108,7 +108,6 @@ static void made(void *arg, const struct dynamodb_answer *answer)
 
     if (!answer->error)
         log_info("leases.created", "table=%s%s", working->db->table, name_beside(working));
-
     if (answer->error && !dynamodb_is(answer, "ResourceInUseException"))
         fail(working, answer);
     else

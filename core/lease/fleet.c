@@ -256,15 +256,15 @@ struct lease_row *fleet_own(struct fleet *fleet, const char *name)
 /* ---- is anything still on its way to us? */
 
 /* A lane that was offered: granted, at its end, or another's. */
-static bool is_lane_settled(struct fleet *fleet, const char *name, int64_t now)
+static bool is_lane_settled(struct fleet *fleet, const struct listed_lane *lane, int64_t now)
 {
-    const struct lease_row *row = fleet_find(fleet, name);
+    const struct lease_row *row = fleet_find(fleet, lane->key);
     const struct row_state *s = row ? row->state : NULL;
 
-    if (!row || !s->is_stored) /* the children of what is being read are made later */
-        return !fleet->must_sync;
+    if (!row || !s->is_stored) /* not needed (with LATEST, a closed shard), or being made */
+        return !row || !s->is_busy;
     switch (s->phase) {
-    case ROW_GRANTED: return !s->ended_ms;
+    case ROW_GRANTED: return !lane->is_closed; /* it has an end, and then come others */
     case ROW_LEAVING:
     case ROW_LOST: return false;
     case ROW_ASKED: return false;
@@ -282,7 +282,7 @@ static bool look_settled(struct fleet *fleet, int64_t now)
         fleet->must_take)
         return false;
     for (size_t i = 0; i < fleet->listing->n; i++)
-        if (!is_lane_settled(fleet, fleet->listing->lanes[i].key, now))
+        if (!is_lane_settled(fleet, &fleet->listing->lanes[i], now))
             return false;
     return true;
 }

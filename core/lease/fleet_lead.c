@@ -204,11 +204,12 @@ static void locked(struct fleet_call *call, const struct lease_reply *reply)
     fleet->is_locking = false;
     fleet->beat_ms = now;
     if (reply->status == LEASE_DONE) {
-        if (!fleet->is_leader)
+        if (!fleet->is_leader) {
             log_info("leases.leader", "table=%s", fleet->io->table);
+            fleet->balance_ms = now;
+        }
         fleet->is_leader = true;
         fleet->lock_moved_ms = now;
-        fleet->balance_ms = now;
         if (fleet->is_releasing)
             lead_release(fleet);
         return;

@@ -169,6 +169,7 @@ static bool piece_came(kp_node *node, void *arg, kp_slice piece)
     }
     if (!make_room(shard, piece.len)) {
         in->is_held = true;
+        shard->expected = in->capacity * 2; /* the next time all of it is had before the call */
         return false;
     }
     memcpy(kp->slab_data(in->slab) + in->len, piece.ptr, piece.len);
@@ -363,6 +364,9 @@ static void records_arrived(kp_node *node, void *arg, const kp_aws_response *res
         shard_drop_slab(shard);
     } else if (wire_refused(&shard->source->wire, shard->is_cbor, &whole)) {
         shard->not_before = 0; /* again, in JSON */
+        shard_drop_slab(shard);
+    } else if (response->error && shard->in.is_held) {
+        shard->not_before = 0; /* nothing is wrong but that we let it wait for memory */
         shard_drop_slab(shard);
     } else if (response->error) {
         note_refusal(shard, response);

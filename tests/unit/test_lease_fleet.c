@@ -267,6 +267,16 @@ static struct world_worker *pick_worker(struct world *world)
     return n ? alive[world_roll(world, n)] : NULL;
 }
 
+static size_t count_staying(const struct world *world)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < world->n_workers; i++)
+        n += world->workers[i].lives && !world->workers[i].is_stopping &&
+             world->workers[i].kind == WORKER_KPIPE;
+    return n;
+}
+
 static void reshard(struct world *world)
 {
     size_t n_open = 0;
@@ -289,7 +299,7 @@ static void lose_row(struct world *world)
     struct lease_call call = {.op = LEASE_DELETE};
     struct memory_answer answer;
 
-    if (!row)
+    if (!row || row->counter < 20) /* a new row's counter may well be that of its owner before */
         return;
     lane->broken_ms = world_now();
     world_note(world, "somebody deletes %s", row->key);
@@ -320,7 +330,7 @@ static void happen(struct world *world, enum worker_kind others)
         lose_row(world);
     else if (what == 7)
         forget(world);
-    else if (!worker || (worker->kind == WORKER_KPIPE && world_count(world, WORKER_KPIPE) < 2))
+    else if (!worker || (worker->kind == WORKER_KPIPE && count_staying(world) < 2))
         return;
     else if (what == 8)
         world_kill(worker);

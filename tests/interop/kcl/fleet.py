@@ -24,7 +24,7 @@ import threading
 import time
 
 import aws
-from workers import Kcl, Kpipe
+from workers import Kcl, Kpipe, Worker
 
 SLOW = int(os.environ.get('SLOW', '1'))
 SECONDS = int(os.environ.get('KCL_SECONDS', '0'))
@@ -176,21 +176,23 @@ class Fleet:
 
     def gone(self, worker, what, at, shards, seconds):
         """Waits until others have the shards of one that went at that time, and read them."""
-        def is_taken():
-            for shard in shards:
-                row = self.rows.get(shard)
-                if row is None or row.has_ended:
-                    continue
-                if not any(when > at for who, when in self.latest[shard].items() if who is not worker):
-                    return False
-            return True
-        self.until(f'others read {shards} of {worker.name}', is_taken, seconds)
-        owned = [min(since for since, _, holder in self.held[shard] if since > at and holder not in (None, worker)) - at
-                 for shard in shards if any(since > at and holder not in (None, worker) for since, _, holder in self.held[shard])]
-        read = [min(d.at for d in self.deliveries if d.shard == shard and d.worker is not worker and d.at > at) - at
-                for shard in shards if any(who is not worker for who in self.latest[shard])]
-        note(f'{what} with {len(shards)} shards: owned again after {max(owned, default=0):.1f} s, '
-             f'read again after {max(read, default=0):.1f} s')
+        def next_owner(shard):
+            return next(((since - at, holder.name) for since, _, holder in self.held[shard]
+                         if since > at and isinstance(holder, Worker) and holder is not worker), None)
+
+        def next_reader(shard):
+            return min(((d.at - at, d.worker.name) for d in self.deliveries[before:]
+                        if d.shard == shard and d.worker is not worker and d.at > at), default=None)
+
+        def is_over(shard):
+            return shard not in self.rows or self.rows[shard].has_ended or next_owner(shard) and next_reader(shard)
+
+        before = len(self.deliveries)
+        self.until(f'others read {shards} of {worker.name}', lambda: all(is_over(shard) for shard in shards), seconds)
+        for shard in shards:
+            owned, read = next_owner(shard), next_reader(shard)
+            if owned and read:
+                note(f'{what}: {shard} owned again after {owned[0]:.1f} s, read again after {read[0]:.1f} s by {read[1]}')
 
     def kill(self, worker, what, seconds):
         shards = self.of(worker)
