@@ -1,4 +1,4 @@
-/* fleet_hold.c - leases that are ours: renewed, checkpointed, granted, handed over, lost, released.
+/* fleet_hold.c - leases that are ours: had, renewed, checkpointed, lost.
  *
  * One write of a row is under way at a time, so its counter is always known, but
  * for writes whose answers were lost: those may have happened. A refused write is
@@ -26,7 +26,7 @@ static int64_t valid_until(const struct fleet *fleet, int64_t sent_ms)
 }
 
 /* Lanes that no other process can have are no news. */
-static void say(const struct lease_row *row, bool is_taken)
+void hold_say(const struct lease_row *row, bool is_taken)
 {
     const struct lease *known = &row->state->known;
 
@@ -56,7 +56,7 @@ void hold_begin(struct lease_row *row, int64_t sent_ms)
         pthread_mutex_unlock(&row->lock);
     }
     row->valid_until = valid_until(fleet, sent_ms);
-    say(row, true);
+    hold_say(row, true);
 }
 
 static void tell_prepared(struct lease_row *row, bool ok)
@@ -100,21 +100,6 @@ void hold_lost(struct lease_row *row, const char *why)
     }
 }
 
-void hold_leave(struct lease_row *row, int64_t now)
-{
-    struct row_state *s = row->state;
-    struct fleet *fleet = row->fleet;
-    bool was_granted = s->phase == ROW_GRANTED;
-
-    s->phase = ROW_LEAVING;
-    s->is_drained = !was_granted;
-    s->is_forced = false;
-    s->leave_by = now + fleet->config.hand_over_ms;
-    log_info("lease.asked", "table=%s lease=%s by=%s", fleet->io->table, row->name, s->known.owner);
-    if (was_granted)
-        fleet->ops.revoke(fleet->arg, row, false);
-}
-
 /* ---- what a write left behind */
 
 static void renewed(struct lease_row *row, int64_t sent_ms)
@@ -127,19 +112,13 @@ static void renewed(struct lease_row *row, int64_t sent_ms)
     row->valid_until = valid_until(row->fleet, sent_ms);
 }
 
-static void set_text(char **to, const char *text)
-{
-    free(*to);
-    *to = text && *text ? mem_dup(text) : NULL;
-}
-
 /* The position that was written; what has moved since is written by the next. */
 static void position_stored(struct fleet_call *call)
 {
     struct lease_row *row = call->row;
     struct row_state *s = row->state;
 
-    set_text(&s->known.checkpoint, call->text);
+    row_set_text(&s->known.checkpoint, call->text);
     s->known.sub = call->sub;
     s->known.switches = 0;
     s->written_ms = call->made_ms;
@@ -153,19 +132,7 @@ static void position_stored(struct fleet_call *call)
     pthread_mutex_unlock(&row->lock);
     if (s->known.pending && lease_compare_checkpoints(call->text, call->sub, s->known.pending,
                                                       s->known.pending_sub) >= 0)
-        set_text(&s->known.pending, NULL);
-}
-
-static void freed(struct lease_row *row)
-{
-    struct row_state *s = row->state;
-
-    set_text(&s->known.owner, NULL);
-    set_text(&s->known.checkpoint_owner, NULL);
-    s->moved_ms = ROW_NEVER;
-    s->phase = ROW_FOREIGN;
-    row->valid_until = 0;
-    say(row, false);
+        row_set_text(&s->known.pending, NULL);
 }
 
 static void write_worked(struct fleet_call *call, int64_t sent_ms)
@@ -177,14 +144,14 @@ static void write_worked(struct fleet_call *call, int64_t sent_ms)
     if (call->op == LEASE_CHECKPOINT) {
         position_stored(call);
         if (call->gives_up)
-            freed(row);
+            leave_freed(row);
         else if (lease_has_ended(&s->known) && s->phase == ROW_HELD) {
             s->phase = ROW_FOREIGN; /* finished: the row waits to be deleted */
             s->moved_ms = fleet_now(row->fleet);
             row->fleet->must_sync = true;
         }
     } else if (call->op == LEASE_PREPARE) {
-        set_text(&s->known.pending, call->text);
+        row_set_text(&s->known.pending, call->text);
         s->known.pending_sub = call->sub;
         tell_prepared(row, true);
     }
@@ -201,43 +168,56 @@ static bool is_stolen(const struct lease_row *row, const struct lease *row_now)
            (known->checkpoint_owner && known->owner && strcmp(known->owner, row_now->owner) != 0);
 }
 
+/* Is it still ours? Then what stands there is our own: a renewal, or a write whose answer was lost.
+ */
+static bool is_ours(const struct lease_row *row, const struct lease *row_now)
+{
+    const char *worker = lease_worker(row_now);
+    uint64_t ahead = row_now->counter - row->state->known.counter;
+
+    return worker && !strcmp(worker, row->fleet->me) && ahead <= row->state->unsure + 1u &&
+           !(ahead && is_stolen(row, row_now));
+}
+
+/* The write, or one before it, may have happened all the same. */
+static void write_was_there(struct fleet_call *call, const struct lease *row_now)
+{
+    struct lease_row *row = call->row;
+    bool has_moved = row_now->counter != row->state->known.counter;
+
+    row_learn(row, row_now,
+              fleet_now(row->fleet)); /* what is owed of the position is still dirty */
+    if (has_moved) {
+        row->state->sent_ms = call->made_ms;
+        row->valid_until = valid_until(row->fleet, call->made_ms);
+    }
+    if (call->op == LEASE_CHECKPOINT && has_moved && row_now->checkpoint &&
+        !strcmp(row_now->checkpoint, call->text) && row_now->sub == call->sub)
+        position_stored(call);
+    if (row->state->phase != ROW_LEAVING && row->state->known.checkpoint_owner)
+        leave_begin(row, fleet_now(row->fleet));
+}
+
 /* Somebody else's hands are on the row, or an answer of ours was lost. */
 static void write_refused(struct fleet_call *call, const struct lease *row_now)
 {
     struct lease_row *row = call->row;
-    struct row_state *s = row->state;
     struct fleet *fleet = row->fleet;
-    const char *worker = row_now ? lease_worker(row_now) : NULL;
-    int64_t now = fleet_now(fleet);
-    uint64_t ahead = row_now ? row_now->counter - s->known.counter : 0;
 
     if (!row_now) {
         row_forget(row);
         hold_lost(row, "its row was deleted");
         fleet->must_sync = true;
-        return;
-    }
-    if (call->gives_up && !worker && ahead <= s->unsure + 1u) { /* an earlier try had worked */
-        row_learn(row, row_now, now);
-        freed(row);
-        return;
-    }
-    if (!worker || strcmp(worker, fleet->me) != 0 || ahead > s->unsure + 1u ||
-        (ahead && is_stolen(row, row_now))) {
-        row_learn(row, row_now, now);
+    } else if (call->gives_up && !lease_worker(row_now) &&
+               row_now->counter - row->state->known.counter <= row->state->unsure + 1u) {
+        row_learn(row, row_now, fleet_now(fleet)); /* an earlier try had worked */
+        leave_freed(row);
+    } else if (is_ours(row, row_now)) {
+        write_was_there(call, row_now);
+    } else {
+        row_learn(row, row_now, fleet_now(fleet));
         hold_lost(row, "another worker has taken it");
-        return;
     }
-    row_learn(row, row_now, now); /* what is owed of the position is still dirty */
-    if (ahead) {
-        s->sent_ms = call->made_ms;
-        row->valid_until = valid_until(fleet, call->made_ms);
-    }
-    if (call->op == LEASE_CHECKPOINT && ahead && row_now->checkpoint &&
-        !strcmp(row_now->checkpoint, call->text) && row_now->sub == call->sub)
-        position_stored(call);
-    if (s->phase != ROW_LEAVING && s->known.checkpoint_owner)
-        hold_leave(row, now);
 }
 
 static void wrote(struct fleet_call *call, const struct lease_reply *reply)
@@ -267,22 +247,27 @@ static void wrote(struct fleet_call *call, const struct lease_reply *reply)
 
 /* ---- writes */
 
-static void measure_throughput(struct lease_row *row, int64_t now)
+/* What a leader of KCL 3 weighs the lease with; every write of its owner tells it. A busy lane is
+ * checkpointed and never renewed; measured over KCL's period it is all the same. */
+static void tell_throughput(struct lease_row *row, struct lease_call *call)
 {
     struct row_state *s = row->state;
     uint64_t bytes = row->bytes;
-    double elapsed = (double)(now - s->bytes_ms) / 1000;
+    int64_t now = fleet_now(row->fleet), elapsed = now - s->bytes_ms;
     double kbps;
 
-    if (elapsed <= 0)
+    if (!row->fleet->is_assigned)
         return;
-    kbps = (double)(bytes - s->bytes_then) / 1024 / elapsed;
-    s->throughput = s->throughput < 0 ? kbps : (s->throughput + kbps) / 2; /* alpha 0.5, as KCL */
-    s->bytes_then = bytes;
-    s->bytes_ms = now;
+    if (elapsed > 0 && (s->throughput < 0 || elapsed >= row->fleet->config.failover_ms / 3)) {
+        kbps = (double)(bytes - s->bytes_then) / 1.024 / (double)elapsed;
+        s->throughput = s->throughput < 0 ? kbps : (s->throughput + kbps) / 2; /* alpha 0.5 */
+        s->bytes_then = bytes;
+        s->bytes_ms = now;
+    }
+    call->to.throughput = s->throughput;
 }
 
-static struct lease_call call_for(struct lease_row *row, enum lease_op op)
+struct lease_call hold_call(struct lease_row *row, enum lease_op op)
 {
     struct row_state *s = row->state;
     struct lease_call call = {.op = op, .was = s->known};
@@ -292,15 +277,12 @@ static struct lease_call call_for(struct lease_row *row, enum lease_op op)
     return call;
 }
 
-static void renew(struct lease_row *row, int64_t now)
+void hold_renew(struct lease_row *row)
 {
-    struct lease_call call = call_for(row, LEASE_RENEW);
+    struct lease_call call = hold_call(row, LEASE_RENEW);
 
     call.checks_hand_off = row->state->phase != ROW_LEAVING;
-    if (row->fleet->is_assigned) {
-        measure_throughput(row, now);
-        call.to.throughput = row->state->throughput;
-    }
+    tell_throughput(row, &call);
     fleet_call(row->fleet, row, &call, wrote);
 }
 
@@ -350,11 +332,11 @@ static bool may_end(struct lease_row *row, int64_t now, char *children[2])
     return true;
 }
 
-static void checkpoint(struct lease_row *row, bool gives_up)
+void hold_checkpoint(struct lease_row *row, bool gives_up)
 {
     struct row_state *s = row->state;
     struct fleet_call *sent;
-    struct lease_call call = call_for(row, LEASE_CHECKPOINT);
+    struct lease_call call = hold_call(row, LEASE_CHECKPOINT);
     char text[KP_POSITION_MAX + 1];
     uint64_t sub;
 
@@ -368,6 +350,7 @@ static void checkpoint(struct lease_row *row, bool gives_up)
     call.to.checkpoint = text;
     call.to.sub = sub;
     call.gives_up = gives_up;
+    tell_throughput(row, &call);
     /* A boundary that is not reached stays. */
     if (s->known.pending &&
         lease_compare_checkpoints(text, sub, s->known.pending, s->known.pending_sub) < 0) {
@@ -393,7 +376,7 @@ static void checkpoint(struct lease_row *row, bool gives_up)
 
 static void prepare(struct lease_row *row)
 {
-    struct lease_call call = call_for(row, LEASE_PREPARE);
+    struct lease_call call = hold_call(row, LEASE_PREPARE);
     char text[KP_POSITION_MAX + 1] = "";
     struct fleet_call *sent;
 
@@ -408,182 +391,6 @@ static void prepare(struct lease_row *row)
         return;
     memcpy(sent->text, text, sizeof sent->text);
     sent->sub = call.to.pending_sub;
-}
-
-/* ---- the end of a hand-over */
-
-static void handed_over(struct fleet_call *call, const struct lease_reply *reply)
-{
-    struct lease_row *row = call->row;
-    struct row_state *s = row->state;
-    struct fleet *fleet = row->fleet;
-    int64_t now = fleet_now(fleet);
-
-    if (reply->status == LEASE_FAILED) {
-        s->unsure++;
-        s->retry_ms = now + RETRY_MS;
-        fleet_call_failed(call, reply);
-        return;
-    }
-    if (reply->status == LEASE_REFUSED) {
-        const char *worker = reply->row ? lease_worker(reply->row) : NULL;
-
-        if (reply->row)
-            row_learn(row, reply->row, now);
-        else
-            row_forget(row);
-        if (worker && !strcmp(worker, fleet->me) && row_is_held(row))
-            return; /* asked for by yet another, or not any more: again */
-    } else {
-        s->known.counter++;
-        set_text(&s->known.checkpoint_owner, NULL);
-        s->moved_ms = now;
-    }
-    log_info("lease.handed-over", "table=%s lease=%s to=%s", fleet->io->table, row->name,
-             s->known.owner ? s->known.owner : "-");
-    row->valid_until = 0;
-    if (s->phase == ROW_LEAVING || s->phase == ROW_HELD)
-        s->phase = ROW_FOREIGN;
-}
-
-static void hand_over(struct lease_row *row)
-{
-    struct lease_call call = call_for(row, LEASE_ASSIGN);
-
-    if (!row->state->known.checkpoint_owner) { /* it was taken back: nobody waits for it */
-        row->state->phase = ROW_HELD;
-        return;
-    }
-    call.to.owner = row->state->known.owner;
-    fleet_call(row->fleet, row, &call, handed_over);
-}
-
-/* What is still in hand is given up, and read again over there; if even that hangs, the row goes by
- * itself. */
-static void leave_late(struct lease_row *row, int64_t now)
-{
-    struct row_state *s = row->state;
-    struct fleet *fleet = row->fleet;
-
-    if (s->is_forced) {
-        hold_lost(row, "its hand-over took too long");
-        return;
-    }
-    log_warn("lease.forced", "table=%s lease=%s by=%s", fleet->io->table, row->name,
-             s->known.owner ? s->known.owner : "-");
-    s->is_forced = true;
-    s->leave_by = now + fleet->config.hand_over_ms;
-    fleet->ops.revoke(fleet->arg, row, true);
-}
-
-static void leave_run(struct lease_row *row, int64_t now)
-{
-    struct row_state *s = row->state;
-
-    if (s->is_drained) {
-        if (lease_row_is_dirty(row))
-            checkpoint(row, false);
-        else
-            hand_over(row);
-    } else if (now >= s->leave_by) {
-        leave_late(row, now);
-    } else if (now - s->sent_ms >= row->fleet->config.failover_ms / 3) {
-        lease_row_is_dirty(row) ? checkpoint(row, false) : renew(row, now);
-    }
-}
-
-/* ---- granting */
-
-static void parent_looked_up(struct fleet_call *call, const struct lease_reply *reply)
-{
-    struct lease_row *row = call->row;
-    struct row_state *s = row->state;
-    struct lease_row *parent = fleet_find(
-        row->fleet, s->known.parents[call->parent] ? s->known.parents[call->parent] : "");
-    int64_t now = fleet_now(row->fleet);
-
-    if (reply->status != LEASE_DONE)
-        s->retry_ms = now + RETRY_MS;
-    else if (!reply->row)
-        s->parent_ok[call->parent] = true;
-    else if (!parent || (!parent->state->is_stored && !parent->state->is_busy))
-        row_learn(fleet_row(row->fleet, reply->row->key), reply->row, now);
-}
-
-/* A parent is done with when its row says so or is gone. A scan may have missed it: it is asked
- * for. */
-static bool parent_has_ended(struct lease_row *row, int which)
-{
-    struct row_state *s = row->state;
-    const char *name = s->known.parents[which];
-    struct lease_row *parent;
-    struct lease_call call = {.op = LEASE_GET};
-    struct fleet_call *sent;
-
-    if (!name || s->parent_ok[which])
-        return true;
-    parent = fleet_find(row->fleet, name);
-    if (parent && parent->state->is_stored)
-        return row_has_ended(parent);
-    if (parent && parent->state->is_missing)
-        return false; /* its row was lost, and is made again */
-    call.was = call.to = (struct lease){.key = (char *)(uintptr_t)name, .throughput = -1};
-    sent = fleet_call(row->fleet, row, &call, parent_looked_up);
-    if (sent)
-        sent->parent = which;
-    return false;
-}
-
-static bool is_listed(struct fleet *fleet, const char *name)
-{
-    return fleet->listing && listing_find(fleet->listing, name);
-}
-
-static void grant(struct lease_row *row)
-{
-    struct row_state *s = row->state;
-    struct fleet *fleet = row->fleet;
-
-    if (fleet->is_releasing || !fleet->has_begun || row_has_ended(row) ||
-        !parent_has_ended(row, 0) || (!s->is_busy && !parent_has_ended(row, 1)) || s->is_busy)
-        return;
-    if (!is_listed(fleet, row->name) && fleet_now(fleet) - fleet->list_asked_ms >= LIST_ASK_MS) {
-        fleet->list_asked_ms = fleet_now(fleet); /* a shard that is newer than our listing */
-        fleet->ops.list(fleet->arg);
-    }
-    pthread_mutex_lock(&row->lock);
-    row->text[0] = '\0';
-    if (s->known.checkpoint)
-        strncpy(row->text, s->known.checkpoint, KP_POSITION_MAX);
-    row->sub = s->known.sub;
-    row->is_dirty = false;
-    s->old_pending[0] = '\0';
-    if (s->known.pending)
-        strncpy(s->old_pending, s->known.pending, KP_POSITION_MAX);
-    s->old_pending_sub = s->known.pending_sub;
-    pthread_mutex_unlock(&row->lock);
-    s->phase = ROW_GRANTED;
-    fleet->grants++;
-    fleet->ops.grant(fleet->arg, row);
-}
-
-/* ---- the end of the run */
-
-static void evicted(struct fleet_call *call, const struct lease_reply *reply)
-{
-    struct lease_row *row = call->row;
-    struct row_state *s = row->state;
-    struct fleet *fleet = row->fleet;
-    const char *worker = reply->row ? lease_worker(reply->row) : NULL;
-
-    if (reply->status == LEASE_FAILED) {
-        s->retry_ms = fleet_now(fleet) + RETRY_MS;
-        fleet_call_failed(call, reply);
-    } else if (reply->status == LEASE_REFUSED && worker && !strcmp(worker, fleet->me)) {
-        row_learn(row, reply->row, fleet_now(fleet)); /* asked for meanwhile */
-    } else {
-        freed(row);
-    }
 }
 
 static bool is_at_end(struct lease_row *row)
@@ -605,25 +412,6 @@ static bool has_boundary(struct lease_row *row)
     return has_one;
 }
 
-static void release_run(struct lease_row *row, int64_t now)
-{
-    struct row_state *s = row->state;
-    struct lease_call call = call_for(row, LEASE_EVICT);
-
-    if (s->known.checkpoint_owner && s->phase != ROW_LEAVING) {
-        s->phase = ROW_LEAVING;
-        s->is_drained = true;
-    }
-    if (s->phase == ROW_LEAVING) {
-        leave_run(row, now);
-        return;
-    }
-    if (lease_row_is_dirty(row))
-        checkpoint(row, true);
-    else
-        fleet_call(row->fleet, row, &call, evicted);
-}
-
 static bool must_write_position(const struct lease_row *row, int64_t now)
 {
     const struct fleet *fleet = row->fleet;
@@ -633,34 +421,40 @@ static bool must_write_position(const struct lease_row *row, int64_t now)
            now - row->state->sent_ms >= fleet->config.failover_ms / 3;
 }
 
+/* What an owner owes its row. */
+static void keep(struct lease_row *row, int64_t now)
+{
+    struct row_state *s = row->state;
+    bool is_dirty = lease_row_is_dirty(row);
+    char *children[2];
+
+    if (has_boundary(row))
+        prepare(row);
+    else if (is_dirty &&
+             (is_at_end(row) ? may_end(row, now, children) : must_write_position(row, now)))
+        hold_checkpoint(row, false);
+    else if (now - s->sent_ms >= row->fleet->config.failover_ms / 3)
+        hold_renew(row);
+    else if (s->phase == ROW_HELD && !s->is_own && !is_dirty)
+        grant_row(row);
+}
+
 void hold_run(struct lease_row *row, int64_t now)
 {
     struct row_state *s = row->state;
-    struct fleet *fleet = row->fleet;
-    char *children[2];
 
     if (!row_is_held(row))
         return;
-    if (now >= row->valid_until || row->is_given_up) {
+    if (now >= row->valid_until || row->is_given_up)
         hold_lost(row, "it was not renewed in time");
+    else if (s->is_busy || now < s->retry_ms)
         return;
-    }
-    if (s->is_busy || now < s->retry_ms)
-        return;
-    if (fleet->is_releasing) {
-        release_run(row, now);
-    } else if (s->phase == ROW_LEAVING) {
+    else if (row->fleet->is_releasing)
+        leave_release(row, now);
+    else if (s->phase == ROW_LEAVING)
         leave_run(row, now);
-    } else if (has_boundary(row)) {
-        prepare(row);
-    } else if (lease_row_is_dirty(row) &&
-               (is_at_end(row) ? may_end(row, now, children) : must_write_position(row, now))) {
-        checkpoint(row, false);
-    } else if (now - s->sent_ms >= fleet->config.failover_ms / 3) {
-        renew(row, now);
-    } else if (s->phase == ROW_HELD && !s->is_own && !lease_row_is_dirty(row)) {
-        grant(row);
-    }
+    else
+        keep(row, now);
 }
 
 int64_t hold_next(const struct lease_row *row)

@@ -3,7 +3,9 @@
  *   fleet.c       what is told, and the order in which things are looked at
  *   fleet_rows.c  the rows: found, made, read and moved by other threads
  *   fleet_scan.c  what the table says; missing and finished rows
- *   fleet_hold.c  held leases: renewed, checkpointed, granted, handed over, lost, released
+ *   fleet_hold.c  held leases: renewed, checkpointed, lost
+ *   fleet_grant.c ... granted to the host
+ *   fleet_leave.c ... handed over, released
  *   fleet_take.c  how leases are had
  *   fleet_lead.c  KCL 3: metrics, the lock, what a leader does
  *
@@ -147,7 +149,8 @@ static inline bool row_has_ended(const struct lease_row *row)
 }
 /* The row stands so in the table. */
 void row_learn(struct lease_row *row, const struct lease *lease, int64_t now);
-void row_forget(struct lease_row *row); /* it is not in the table any more */
+void row_set_text(char **to, const char *text); /* copies; NULL for "" */
+void row_forget(struct lease_row *row);         /* it is not in the table any more */
 
 /* ---- fleet_scan.c */
 void scan_run(struct fleet *fleet, int64_t now);
@@ -158,9 +161,21 @@ void sync_run(struct fleet *fleet, int64_t now);
 void hold_begin(struct lease_row *row, int64_t sent_ms);
 void hold_run(struct lease_row *row, int64_t now);
 void hold_lost(struct lease_row *row, const char *why);
-/* Another worker asked for it. */
-void hold_leave(struct lease_row *row, int64_t now);
 int64_t hold_next(const struct lease_row *row); /* when hold_run() wants to be called */
+/* A call about the row as it is known. */
+struct lease_call hold_call(struct lease_row *row, enum lease_op op);
+void hold_checkpoint(struct lease_row *row, bool gives_up);
+void hold_renew(struct lease_row *row);
+void hold_say(const struct lease_row *row, bool is_taken); /* that it was taken, or released */
+
+/* ---- fleet_grant.c */
+void grant_row(struct lease_row *row); /* if it may be */
+
+/* ---- fleet_leave.c */
+void leave_begin(struct lease_row *row, int64_t now); /* another worker asked for it */
+void leave_run(struct lease_row *row, int64_t now);
+void leave_release(struct lease_row *row, int64_t now); /* the run ends */
+void leave_freed(struct lease_row *row);                /* it is nobody's now */
 
 /* ---- fleet_take.c */
 void take_run(struct fleet *fleet, int64_t now);

@@ -308,10 +308,14 @@ static void assigned(struct fleet_call *call, const struct lease_reply *reply)
     call->fleet->scan_ms = 0; /* what stands there now is for all to see */
 }
 
+/* What is free goes on the condition that its counter still stands, as nobody but KCL's leaders
+ * does without: its owner may just have come back. */
 static void assign(struct lease_row *row, const char *worker, bool is_graceful)
 {
     struct fleet *fleet = row->fleet;
-    struct lease_call call = {.op = is_graceful ? LEASE_HAND_OFF : LEASE_ASSIGN,
+    struct lease_call call = {.op = is_graceful                          ? LEASE_HAND_OFF
+                                    : row_is_free(row, fleet_now(fleet)) ? LEASE_TAKE
+                                                                         : LEASE_ASSIGN,
                               .was = row->state->known};
 
     if (row->state->is_busy)

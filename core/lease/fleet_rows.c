@@ -89,6 +89,12 @@ void fleet_free_rows(struct fleet *fleet)
 
 /* ---- what the table says */
 
+void row_set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text && *text ? mem_dup(text) : NULL;
+}
+
 bool row_is_held(const struct lease_row *row)
 {
     return row->state->phase == ROW_HELD || row->state->phase == ROW_GRANTED ||

@@ -30,7 +30,7 @@ static void leave_if_asked(struct lease_row *row, int64_t now)
     if (row->state->phase != ROW_LEAVING && s->known.checkpoint_owner && s->known.owner &&
         strcmp(s->known.owner, row->fleet->me) != 0 &&
         !strcmp(s->known.checkpoint_owner, row->fleet->me))
-        hold_leave(row, now);
+        leave_begin(row, now);
 }
 
 /* A scan may be older than what we wrote since: of rows that are ours only news of a hand-over is

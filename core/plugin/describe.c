@@ -263,6 +263,17 @@ static bool is_element_name(const char *name)
     return true;
 }
 
+/* A source gets its lanes from the host, or it does not. */
+static void check_grants(struct check *check, const kp_element *element)
+{
+    if (element->size < sizeof(kp_element))
+        return;
+    if (!element->grant != !element->revoke || !element->grant != !element->offer)
+        problem(check, "needs all of grant(), revoke() and offer(), or none");
+    if (element->grant && element->kind != KP_SOURCE)
+        problem(check, "grant() is for sources");
+}
+
 static void check_calls(struct check *check, const kp_element *element)
 {
     bool takes = element->kind == KP_TRANSFORM || element->kind == KP_SINK;
@@ -275,6 +286,7 @@ static void check_calls(struct check *check, const kp_element *element)
         problem(check, "KP_STREAM needs catch_up()");
     if ((element->flags & KP_TAKES_FAILURES) && element->kind != KP_SINK)
         problem(check, "KP_TAKES_FAILURES is for sinks");
+    check_grants(check, element);
     if (element->flags >= (uint32_t)KP_NONDETERMINISTIC << 1)
         problem(check, "unknown flags 0x%x", element->flags);
 }

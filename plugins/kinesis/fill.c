@@ -288,6 +288,20 @@ static void submit_batch(struct shard *shard)
     kp->submit(shard->lane, b, &end, NULL);
 }
 
+static bool is_lane_ready(struct shard *shard)
+{
+    kp_node *node = shard->source->node;
+
+    if (kp->lane_ready(shard->lane))
+        return true;
+    if (kp->reserve(node, 1))
+        kp->unreserve(node, 1);
+    else
+        shard->source->is_refused = true; /* it is memory that lacks, for the others too */
+    shard_wait(shard);
+    return false;
+}
+
 void fill_submit(struct shard *shard)
 {
     struct fill *fill = &shard->fill;
@@ -301,7 +315,7 @@ void fill_submit(struct shard *shard)
             shard_alarm(shard, fill->due);
             return;
         }
-        if (!kp->lane_ready(shard->lane))
+        if (!is_lane_ready(shard))
             return; /* wake() comes */
         submit_batch(shard);
         if (!shard->lane)

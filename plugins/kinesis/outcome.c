@@ -118,8 +118,11 @@ static void learn_one(struct sink *sink, struct target *target, const struct les
 {
     if (target->took)
         trust(target);
+    target->is_probed = target->throttled ? !target->took : target->is_probed && !target->took;
     if (target->throttled)
         pace_throttled(&target->pace, lesson->now);
+    else if (target->took)
+        pace_taken(&target->pace, lesson->now);
     if (target->refused && !target->took)
         back_off(sink, target, lesson);
     else if (target->refused && (target->pace.ceiling <= 0 || !target->throttled))

@@ -5,6 +5,7 @@
 #define FALL     0.9
 #define FALL_MS  100 /* between two falls: answers that were under way together count once */
 #define GROWTH   0.1 /* of a shard's limits, a second */
+#define HALF     0.5 /* below that it doubles in a second */
 #define WORTH_MS 50  /* what comes in that time is worth a request */
 
 void pace_init(struct pace *pace, double ceiling, int64_t now_ms)
@@ -14,7 +15,8 @@ void pace_init(struct pace *pace, double ceiling, int64_t now_ms)
                           .records = ceiling * PACE_RECORDS,
                           .bytes = ceiling * PACE_BYTES,
                           .at_ms = now_ms,
-                          .slowed_ms = now_ms - FALL_MS};
+                          .slowed_ms = now_ms - FALL_MS,
+                          .grown_ms = now_ms};
 }
 
 static double least(double a, double b)
@@ -28,7 +30,6 @@ static void fill(struct pace *pace, int64_t now_ms)
 
     if (now_ms <= pace->at_ms)
         return;
-    pace->rate = least(pace->ceiling, pace->rate + seconds * GROWTH);
     pace->records =
         least(pace->rate * PACE_RECORDS, pace->records + seconds * pace->rate * PACE_RECORDS);
     pace->bytes = least(pace->rate * PACE_BYTES, pace->bytes + seconds * pace->rate * PACE_BYTES);
@@ -73,6 +74,18 @@ void pace_throttled(struct pace *pace, int64_t now_ms)
     pace->bytes = least(pace->bytes, 0);
     if (now_ms - pace->slowed_ms < FALL_MS)
         return;
-    pace->slowed_ms = now_ms;
+    pace->slowed_ms = pace->grown_ms = now_ms;
     pace->rate = pace->rate * FALL > FLOOR ? pace->rate * FALL : FLOOR;
+}
+
+void pace_taken(struct pace *pace, int64_t now_ms)
+{
+    double seconds = least((double)(now_ms - pace->grown_ms) / 1e3, 1);
+
+    if (pace->ceiling <= 0)
+        return;
+    fill(pace, now_ms);
+    pace->grown_ms = now_ms;
+    pace->rate += seconds * (pace->rate < HALF ? pace->rate : GROWTH);
+    pace->rate = least(pace->rate, pace->ceiling);
 }

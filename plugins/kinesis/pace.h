@@ -3,8 +3,9 @@
  *
  * A shard takes 1,000 records and 1 MiB a second, of all its writers together. The bucket fills at
  * a multiple of that and holds a second's worth. The multiple begins at a ceiling, falls by a tenth
- * for a throttle (at most ten times a second) and grows by a tenth of a shard's limit a second:
- * writers that share a shard come to share its limit.
+ * for a throttle (at most ten times a second) and grows while records are taken: by a tenth of a
+ * shard's limit a second, below half of the limit so that it doubles. So writers that share a shard
+ * come to share its limit, and one that is refused everything only tries.
  *
  * A record may take more bytes than there are: the bucket then owes them and is waited for.
  *
@@ -24,7 +25,8 @@ struct pace {
     double rate;           /* at most `ceiling` */
     double records, bytes; /* what may go now; bytes may be owed */
     int64_t at_ms;         /* of the counts above */
-    int64_t slowed_ms;     /* when the rate fell last */
+    int64_t slowed_ms;     /* when the rate fell last ... */
+    int64_t grown_ms;      /* ... and grew last */
 };
 
 void pace_init(struct pace *pace, double ceiling, int64_t now_ms);
@@ -38,5 +40,6 @@ static inline bool pace_has_room(const struct pace *pace)
 }
 void pace_take(struct pace *pace, uint64_t bytes); /* one record goes */
 void pace_throttled(struct pace *pace, int64_t now_ms);
+void pace_taken(struct pace *pace, int64_t now_ms); /* an answer without a throttle */
 
 #endif

@@ -20,6 +20,7 @@
 #define AT_HAND       32768
 #define AT_HAND_SHARD 64
 #define SHARES        4  /* of these one shard has one at most */
+#define PROBES        10 /* entries for a shard that throttles all */
 #define GRID_MS       10 /* shards that wait for their pace wake up together */
 
 static void call_ended(kp_node *node, void *arg, const kp_aws_response *response)
@@ -83,7 +84,7 @@ static int64_t ready_at(struct sink *sink, uint32_t index, int64_t now)
     struct target *target = &sink->targets[index];
     int64_t at;
 
-    if (sink->config->order == ORDER_STRICT && target->in_flight)
+    if (target->in_flight && (sink->config->order == ORDER_STRICT || target->is_probed))
         return -1;
     if (target->not_before > now)
         return target->not_before;
@@ -205,11 +206,12 @@ static bool fill_from(struct sink *sink, struct request *request, uint32_t index
 {
     struct target *target = &sink->targets[index];
     bool is_strict = sink->config->order == ORDER_STRICT, aggregated = is_aggregated(sink, index);
-    uint32_t before = request->count;
+    uint32_t before = request->count, slots = request->n_slots;
     enum add_result result = ADDED;
 
     while (target->head && result == ADDED && pace_has_room(&target->pace)) {
-        if (target->most && request->count - before >= target->most)
+        if ((target->most && request->count - before >= target->most) ||
+            (target->is_probed && request->n_slots - slots >= PROBES))
             break;
         result =
             aggregated ? aggregate_add(sink, request, index) : request_add(sink, request, index);

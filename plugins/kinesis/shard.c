@@ -47,6 +47,59 @@ bool shard_is_due(struct shard *shard)
     return false;
 }
 
+/* ---- waiting for room ----------------------------------------------------------------------- */
+
+void shard_wait(struct shard *shard)
+{
+    struct source *source = shard->source;
+
+    if (shard->is_waiting)
+        return;
+    shard->is_waiting = true;
+    shard->next_waiting = NULL;
+    *source->waiting_end = shard;
+    source->waiting_end = &shard->next_waiting;
+    source->n_waiting++;
+}
+
+static struct shard *first_waiting(struct source *source)
+{
+    struct shard *shard = source->waiting;
+
+    source->waiting = shard->next_waiting;
+    if (!source->waiting)
+        source->waiting_end = &source->waiting;
+    source->n_waiting--;
+    shard->is_waiting = false;
+    return shard;
+}
+
+/* The host has forgotten whom it refused, so that all are gone through, but for those behind one
+ * that is refused memory: it will be given back another time. */
+void shard_wake_waiting(struct source *source)
+{
+    source->is_refused = false;
+    for (size_t n = source->n_waiting; n && source->waiting && !source->is_refused; n--)
+        shard_go(first_waiting(source));
+}
+
+/* It is closed. */
+static void wait_no_more(struct shard *shard)
+{
+    struct source *source = shard->source;
+    struct shard **at = &source->waiting;
+
+    if (!shard->is_waiting)
+        return;
+    while (*at != shard)
+        at = &(*at)->next_waiting;
+    *at = shard->next_waiting;
+    if (!*at)
+        source->waiting_end = at;
+    source->n_waiting--;
+    shard->is_waiting = false;
+}
+
 /* ---- errors --------------------------------------------------------------------------------- */
 
 void shard_failed(struct shard *shard, const char *error, const char *message)
@@ -151,8 +204,11 @@ bool shard_take_slab(struct shard *shard, size_t size)
 {
     kp_node *node = shard->source->node;
 
-    if (!kp->reserve(node, size))
-        return false; /* wake() comes */
+    if (!kp->reserve(node, size)) {
+        shard->source->is_refused = true;
+        shard_wait(shard);
+        return false;
+    }
     shard->in.slab = kp->slab_new(node, size);
     if (!shard->in.slab) {
         kp->unreserve(node, size);
@@ -294,6 +350,7 @@ void shard_close(struct shard *shard)
     if (shard->state == SHARD_CLOSED)
         return;
     shard->state = SHARD_CLOSED;
+    wait_no_more(shard);
     shard_stop(shard);
     fill_drop(shard);
     kp->lane_close(shard->lane);

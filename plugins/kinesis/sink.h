@@ -94,6 +94,7 @@ struct target {
     uint32_t most;            /* user records of one request, 0: any; one of them spoils requests */
     uint32_t took, refused, throttled; /* slots in the answer that is being read */
     bool is_listed;                    /* in sink->active */
+    bool is_probed;                    /* it throttles all: a few entries are tried at a time */
     unsigned tries;                    /* requests in a row of which it took nothing */
     int64_t not_before;                /* back-off */
     struct pace pace;

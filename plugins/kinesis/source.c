@@ -87,6 +87,7 @@ static kp_status source_open(kp_node *node, const void *config, void *state)
     source->info = kp->info(node);
     source->aws = kp->extension("aws/1");
     source->timers = kp->extension("timer/1");
+    source->waiting_end = &source->waiting;
     if (!source->aws || !source->timers)
         return kp->fail(node, "this host has no aws/1 and timer/1");
     if (source->config->start == START_AT_TIMESTAMP)
@@ -112,15 +113,11 @@ static kp_status source_start(kp_node *node, void *state)
 
 static void source_wake(kp_node *node, void *state, kp_lane *lane, void *lane_state)
 {
-    struct source *source = state;
-
     (void)node;
-    if (lane) {
+    if (lane)
         shard_go(lane_state);
-        return;
-    }
-    for (struct shard *shard = source->shards; shard; shard = shard->next)
-        shard_go(shard);
+    else
+        shard_wake_waiting(state);
 }
 
 static void source_grant(kp_node *node, void *state, const kp_grant *grant)

@@ -121,9 +121,11 @@ struct shard {
     int64_t behind_ms; /* as it said */
     int64_t alarm_at;  /* when the timer rings, 0: it does not run */
     bool is_going;     /* inside shard_go() */
-    bool is_cbor;      /* that call is in CBOR */
-    bool is_missing;   /* the service does not know it: has ended, when a listing says so too */
-    uint32_t limit;    /* records asked for by that call */
+    bool is_waiting;   /* in source->waiting */
+    struct shard *next_waiting;
+    bool is_cbor;    /* that call is in CBOR */
+    bool is_missing; /* the service does not know it: has ended, when a listing says so too */
+    uint32_t limit;  /* records asked for by that call */
 
     char *iterator; /* [owned] with a NUL; NULL: none */
     size_t iterator_room;
@@ -162,7 +164,11 @@ struct source {
     const kp_info *info;
     struct shard *shards; /* [owned] those granted, in any order */
     kp_timer *reaper;     /* [owned by node] frees the closed ones */
-    kp_timer *watch;      /* [owned by node] */
+    /* Those that were refused memory or room in their lane, in the order in which that was. */
+    struct shard *waiting, **waiting_end;
+    size_t n_waiting;
+    bool is_refused; /* memory, since it was last set to false */
+    kp_timer *watch; /* [owned by node] */
     bool stopped;
     bool has_failed;     /* kp->fail() was called */
     double start_s;      /* of START_AT_TIMESTAMP, Unix seconds */
@@ -255,6 +261,9 @@ bool shard_take_answer(struct shard *shard, char *text, size_t len);
 /* Memory for an answer, as shard->in.slab. False: not now; the shard goes on when there is some. */
 bool shard_take_slab(struct shard *shard, size_t size);
 void shard_drop_slab(struct shard *shard);
+void shard_wait(struct shard *shard); /* it goes on when the host says that there is room again */
+/* There may be room: the waiting ones go on until memory is refused again. */
+void shard_wake_waiting(struct source *source);
 void shard_alarm(struct shard *shard, int64_t when); /* shard_go() at `when`, monotonic */
 void shard_go(struct shard *shard);                  /* does whatever can be done now */
 void shard_hurry(struct shard *shard);               /* reads at once instead of at its next poll */

@@ -171,6 +171,7 @@ static void carry_over(struct sink *sink, struct target *targets, const struct s
         targets[s].tries = sink->targets[was].tries;
         targets[s].not_before = sink->targets[was].not_before;
         targets[s].most = sink->targets[was].most;
+        targets[s].is_probed = sink->targets[was].is_probed;
     }
 }
 

@@ -118,7 +118,7 @@ static void blocks_plain(struct state *state, const uint8_t *at[LANES], size_t n
     step_blocks(state, at, n);
 }
 
-#ifdef __x86_64__
+#if defined __x86_64__ && !defined KPW_MD5_PLAIN
 __attribute__((target("avx2"))) static void blocks_avx2(struct state *state,
                                                         const uint8_t *at[LANES], size_t n)
 {
@@ -130,7 +130,7 @@ typedef void (*blocks_fn)(struct state *, const uint8_t *[LANES], size_t);
 
 static blocks_fn choose(void)
 {
-#ifdef __x86_64__
+#if defined __x86_64__ && !defined KPW_MD5_PLAIN
     if (__builtin_cpu_supports("avx2"))
         return blocks_avx2;
 #endif

@@ -169,8 +169,8 @@ class FindsStorms(unittest.TestCase):
         self.assertEqual(self.found("GetRecords", 84), 1)
 
     def test_renewals_that_fail_are_not_repeated_at_once(self):
-        self.assertEqual(self.found("UpdateItem", 43, "dynamodb"), 0)
-        self.assertEqual(self.found("UpdateItem", 44, "dynamodb"), 1)
+        self.assertEqual(self.found("UpdateItem", 51, "dynamodb"), 0)
+        self.assertEqual(self.found("UpdateItem", 52, "dynamodb"), 1)
 
 
 class World(unittest.TestCase):

@@ -566,6 +566,8 @@ static void give(struct java *java, size_t lane, const char *to, bool is_gracefu
     call.was.owner = row->owner;
     call.was.checkpoint_owner = row->checkpoint_owner;
     call.to.owner = (char *)(uintptr_t)to;
+    if (!is_graceful && world_worker(java->world, row->owner)) /* it may have come back just now */
+        java->world->lanes[lane].broken_ms = world_now();
     do_call(java, &call, NULL);
 }
 

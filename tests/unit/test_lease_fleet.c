@@ -214,6 +214,25 @@ TEST(beside_kcl_3_a_leader_assigns_and_leases_are_handed_over)
     end_world(world);
 }
 
+/* A busy lane is checkpointed and never renewed; its load must be told all the same, for a leader
+ * of KCL 3 moves nothing from workers whose leases have none. */
+TEST(beside_kcl_3_the_load_of_a_busy_lane_is_told)
+{
+    struct world *world = quiet_world(10, 6);
+
+    world_start(world, WORKER_JAVA3);
+    fleet_world_run(world, 40000);
+    world_start(world, WORKER_KPIPE);
+    YES(world_settles(world, 400000));
+    fleet_world_run(world, 20000);
+    for (size_t i = 0; i < world->n_lanes; i++) {
+        const struct lease *row = memory_table_find(world->table, world->lanes[i].key);
+
+        YES(row && row->throughput > 0);
+    }
+    end_world(world);
+}
+
 static bool does_lead(struct world *world, enum worker_kind kind)
 {
     const struct lease_lock *lock = memory_table_lock(world->table);

@@ -20,13 +20,14 @@ static const char template[] =
     "#include <unistd.h>\n"
     "struct config { int64_t n; double x; bool b; int e; const char *s; };\n"
     "#ifndef ROWS\n#define ROWS\n#endif\n"
+    "#ifndef MORE\n#define MORE\n#endif\n"
     "#ifndef NAME\n#define NAME \"probe\"\n#endif\n"
     "static const kp_option rows[] = { ROWS {0} };\n"
     "static kp_status process(kp_node *n, void *s, kp_batch *b)\n"
     "{ (void)s; kp->emit(n, b); return KP_OK; }\n"
     "static const kp_element element = {.size = sizeof(kp_element), .kind = KP_TRANSFORM,\n"
     "  .name = NAME, .help = \"h\", .options = rows, .config_size = sizeof(struct config),\n"
-    "  .process = process};\n"
+    "  .process = process MORE};\n"
     "#ifdef EXTRA\nEXTRA\n#endif\n"
     "#ifndef NO_ENTRY\nKP_PLUGIN(NAME, \"1\", \"MIT\", &element)\n#endif\n";
 
@@ -81,13 +82,13 @@ TEST(a_plugin_of_another_abi_is_refused_with_one_clear_line)
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "
            "{&element, NULL}; static const kp_plugin me = {sizeof me, 2, 0, NAME, \"1\", \"MIT\", "
            "e}; return &me; }'",
-           "newer.so was built for kpipe ABI 2.0, this is 1.1: rebuild it");
+           "newer.so was built for kpipe ABI 2.0, this is 1.2: rebuild it");
     expect("minor",
            "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "
            "{&element, NULL}; static const kp_plugin me = {sizeof me, 1, 7, NAME, \"1\", \"MIT\", "
            "e}; return &me; }'",
-           "was built for kpipe ABI 1.7, this is 1.1: update kpipe or rebuild it");
+           "was built for kpipe ABI 1.7, this is 1.2: update kpipe or rebuild it");
 }
 
 TEST(a_description_of_another_size_is_refused)
@@ -97,7 +98,7 @@ TEST(a_description_of_another_size_is_refused)
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element small = {.size = "
            "8}; static const kp_element *const e[] = {&small, NULL}; static const kp_plugin me = "
            "{sizeof me, 1, 0, NAME, \"1\", \"MIT\", e}; return &me; }'",
-           "has an element of 8 bytes, kp_element of ABI 1.1 has ");
+           "has an element of 8 bytes, kp_element of ABI 1.2 has ");
     expect("plugin",
            "-DNO_ENTRY -DEXTRA='const kp_host *kp; __attribute__((visibility(\"default\"))) const "
            "kp_plugin *kpipe_plugin(const kp_host *h) { static const kp_element *const e[] = "
@@ -125,6 +126,22 @@ TEST(a_plugin_that_crashes_exits_or_is_none_costs_one_line)
            "-DEXTRA='__attribute__((visibility(\"default\"))) int second_symbol(void) { return 1; "
            "}'",
            "exports second_symbol; kpipe_plugin must be the only symbol");
+}
+
+TEST(grants_come_whole_and_to_sources_only)
+{
+    expect("half",
+           "-DMORE=', .offer = offer' -DROWS='}; static void offer(kp_node *n, void *s) { (void)n; "
+           "(void)s; } static const kp_option more[] = {'",
+           "needs all of grant(), revoke() and offer(), or none");
+    expect(
+        "sink",
+        "-DMORE=', .grant = grant, .revoke = take, .offer = offer' -DROWS='}; static void "
+        "offer(kp_node *n, void *s) { (void)n; (void)s; } static void grant(kp_node *n, void *s, "
+        "const kp_grant *g) { (void)n; (void)s; (void)g; } static void take(kp_node *n, void "
+        "*s, kp_lane *l, void *t, bool b) { (void)n; (void)s; (void)l; (void)t; (void)b; } static "
+        "const kp_option more[] = {'",
+        "grant() is for sources");
 }
 
 static void note(void *arg, size_t i, const char *problem)

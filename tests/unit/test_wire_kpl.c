@@ -209,6 +209,34 @@ TEST(what_is_no_message_is_plain)
     }
 }
 
+TEST(a_digest_may_be_written_later)
+{
+    struct kpw_kpl_writer w = {0};
+    struct kpw_buf at_once = KPW_BUF_INIT, later = KPW_BUF_INIT;
+    struct kpw_kpl_place place;
+
+    kpw_buf_puts(&later, "before");
+    for (int round = 0; round < 2; round++) {
+        struct kpw_kpl_record record = {.data = kpw_slice("data", 4),
+                                        .partition_key = kpw_slice("key", 3)};
+
+        REQUIRE(kpw_kpl_add(&w, &record) && kpw_kpl_add(&w, &record));
+        if (round)
+            kpw_kpl_finish_open(&w, &later, &place);
+        else
+            kpw_kpl_finish(&w, &at_once);
+        EQ_INT(w.n, 0);
+    }
+    REQUIRE(!later.failed && later.len == 6 + at_once.len);
+    EQ_INT(place.at, 6 + 4);
+    EQ_INT(place.at + place.len + KPW_MD5_SIZE, later.len);
+    kpw_md5(later.ptr + place.at, place.len, (uint8_t *)later.ptr + place.at + place.len);
+    YES(!memcmp(later.ptr + 6, at_once.ptr, at_once.len));
+    kpw_buf_fini(&at_once);
+    kpw_buf_fini(&later);
+    kpw_kpl_writer_fini(&w);
+}
+
 TEST(twenty_bytes_are_no_aggregate)
 {
     struct kpw_kpl_reader reader = {0};
