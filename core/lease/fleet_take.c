@@ -92,6 +92,13 @@ static bool may_take(const struct lease_row *row, int64_t now)
     return s->phase == ROW_FOREIGN && !s->is_busy && now >= s->retry_ms;
 }
 
+/* Its owner should have renewed it by now: who is dead cannot hand over. */
+static bool is_fading(const struct lease_row *row, int64_t now)
+{
+    return row->state->moved_ms != ROW_NEVER &&
+           now - row->state->moved_ms > row->fleet->config.failover_ms * 3 / 4;
+}
+
 static struct take_lease view_of(const struct lease_row *row, int64_t now)
 {
     const struct row_state *s = row->state;
@@ -105,7 +112,7 @@ static struct take_lease view_of(const struct lease_row *row, int64_t now)
                        now - s->moved_ms > 3 * fleet->config.failover_ms,
         /* KCL 2 takes a lease that is being handed over without clearing checkpointOwner. */
         .is_moving = (s->known.checkpoint_owner && fleet_hands_over(fleet, s->known.owner)) ||
-                     !may_take(row, now),
+                     !may_take(row, now) || is_fading(row, now),
         .hands_over = fleet_hands_over(fleet, s->known.owner) && !s->known.checkpoint_owner,
     };
 }
@@ -264,10 +271,8 @@ static void give_back(struct lease_row *row)
     struct lease_call call = {.op = LEASE_EVICT, .was = row->state->known};
 
     call.to = (struct lease){.key = row->name, .throughput = -1};
-    if (row->state->known.checkpoint_owner) {
-        call.op = LEASE_ASSIGN;
-        call.to.owner = row->state->known.checkpoint_owner;
-    }
+    if (row->state->known.checkpoint_owner)
+        call.op = LEASE_TAKE_BACK;
     fleet_call(fleet, row, &call, taken_back);
 }
 

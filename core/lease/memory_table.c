@@ -204,6 +204,7 @@ static bool may_write(const struct lease *row, const struct lease_call *call)
     case LEASE_CHECKPOINT:
     case LEASE_PREPARE: return row->counter == was->counter;
     case LEASE_ASSIGN:
+    case LEASE_TAKE_BACK:
     case LEASE_EVICT:
         return is_same(row->owner, was->owner) &&
                is_same(row->checkpoint_owner, was->checkpoint_owner);
@@ -248,6 +249,10 @@ static void write_row(struct lease *row, const struct lease_call *call)
     case LEASE_HAND_OFF:
         set_text(&row->checkpoint_owner, call->was.owner);
         set_text(&row->owner, call->to.owner);
+        break;
+    case LEASE_TAKE_BACK:
+        set_text(&row->owner, call->was.checkpoint_owner);
+        set_text(&row->checkpoint_owner, NULL);
         break;
     case LEASE_CHECKPOINT: checkpoint(row, call); break;
     case LEASE_EVICT: evict(row); break;

@@ -227,6 +227,14 @@ static void write_hand_off(struct writing *w, const struct lease_call *call)
         set(w, "checkpointOwner", text(call->was.owner));
 }
 
+static void write_take_back(struct writing *w, const struct lease_call *call)
+{
+    require_text(w, "leaseOwner", call->was.owner);
+    require_text(w, "checkpointOwner", call->was.checkpoint_owner);
+    set(w, "leaseOwner", text(call->was.checkpoint_owner));
+    drop(w, "checkpointOwner");
+}
+
 static void write_checkpoint(struct writing *w, const struct lease_call *call)
 {
     count_up(w, call);
@@ -265,6 +273,7 @@ static void write_lease(struct writing *w, const struct lease_call *call)
     case LEASE_TAKE: write_take(w, call); break;
     case LEASE_ASSIGN: write_assign(w, call); break;
     case LEASE_HAND_OFF: write_hand_off(w, call); break;
+    case LEASE_TAKE_BACK: write_take_back(w, call); break;
     case LEASE_CHECKPOINT: write_checkpoint(w, call); break;
     case LEASE_EVICT: write_evict(w, call); break;
     case LEASE_PREPARE:

@@ -214,6 +214,21 @@ TEST(a_hand_over_begins_without_the_counter)
     close_table();
 }
 
+TEST(an_ask_that_is_taken_back_leaves_no_trace)
+{
+    struct lease_call call;
+
+    open_table();
+    put("w", "v", 7);
+    call = call_of(LEASE_TAKE_BACK);
+    call.was.owner = T("w");
+    call.was.checkpoint_owner = T("v");
+    EQ_INT(run(&call), LEASE_DONE);
+    expect("v", NULL, 7, 3);
+    EQ_INT(run(&call), LEASE_REFUSED);
+    close_table();
+}
+
 TEST(a_checkpoint_is_a_renewal_too_and_keeps_what_it_does_not_name)
 {
     struct lease_call call;

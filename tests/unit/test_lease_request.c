@@ -165,6 +165,20 @@ TEST(hand_off_leaves_the_counter)
                "':leaseOwner':{'S':'C'},':checkpointOwner':{'S':'B'}}}");
 }
 
+TEST(an_ask_is_taken_back_without_the_counter)
+{
+    struct lease_call call = call_of(LEASE_TAKE_BACK);
+
+    call.was.owner = T("C");
+    call.was.checkpoint_owner = T("B");
+    expect(&call, "UpdateItem",
+           KEY "'UpdateExpression':'SET leaseOwner = :leaseOwner REMOVE checkpointOwner',"
+               "'ConditionExpression':'leaseOwner = :was_leaseOwner AND "
+               "checkpointOwner = :was_checkpointOwner'," ALL_OLD
+               ",'ExpressionAttributeValues':{':was_leaseOwner':{'S':'C'},"
+               "':was_checkpointOwner':{'S':'B'},':leaseOwner':{'S':'B'}}}");
+}
+
 TEST(checkpoint_removes_what_was_pending)
 {
     struct lease_call call = call_of(LEASE_CHECKPOINT);
