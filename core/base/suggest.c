@@ -50,13 +50,16 @@ static void squash(const char *name, char out[NAME_MAX_LEN + 2])
     out[len] = '\0';
 }
 
-static size_t distance_of(const char *a, const char *b)
+static size_t distance_of(const char *a /* was written */, const char *b)
 {
     char a_word[NAME_MAX_LEN + 2], b_word[NAME_MAX_LEN + 2];
     size_t spelt = suggest_distance(a, b);
 
     squash(a, a_word);
     squash(b, b_word);
+    /* Somebody who wrote the beginning of a name meant that one, not a shorter one that is near. */
+    if (strlen(a_word) >= 3 && !strncmp(a_word, b_word, strlen(a_word)))
+        return 0;
     return *a_word && *b_word ? least(spelt, suggest_distance(a_word, b_word)) : spelt;
 }
 

@@ -5,7 +5,8 @@
  *   suggest_best(&s); gives "kinesis", or NULL when nothing is near enough
  *
  * Near is a third of the length in single edits (insert, delete, replace, swap
- * of neighbours), wherein case, '-' and '_' may be left out of account. Threads: any.
+ * of neighbours), wherein case, '-' and '_' may be left out of account, or the
+ * beginning of a name. Threads: any.
  */
 #ifndef KPIPE_BASE_SUGGEST_H
 #define KPIPE_BASE_SUGGEST_H

@@ -72,12 +72,33 @@ static void list_name(char *list, size_t cap, size_t *count, const char *name)
         snprintf(list + at, cap - at, " ...");
 }
 
+/* "batch.records" for "records": an option of a group that stands outside of it. */
+static const char *nearest_inside(struct schema *schema, const char *name,
+                                  const struct schema_part *parts, size_t n)
+{
+    struct suggest suggest = suggest_for(name);
+    const char *group = NULL, *best;
+
+    for (size_t i = 0; i < n; i++)
+        for (const kp_option *row = parts[i].rows; row->name; row++)
+            for (const kp_option *at = row->type == KP_T_GROUP ? row->rows : NULL; at && at->name;
+                 at++) {
+                const char *before = suggest.best;
+
+                suggest_try(&suggest, at->name);
+                group = suggest.best == before ? group : row->name;
+            }
+    best = suggest_best(&suggest);
+    return best ? arena_fmt(schema->load->arena, "%s.%s", group, best) : NULL;
+}
+
 static void unknown_key(struct schema *schema, const struct key_path *path, const char *name,
                         const struct schema_part *parts, size_t n)
 {
     struct key_path key = {path, name, 0};
     struct suggest suggest = suggest_for(name);
     char known[400] = "";
+    const char *best;
     size_t count = 0;
 
     for (const char *const *at = schema->others; at && *at && !schema->hides_others; at++) {
@@ -89,8 +110,11 @@ static void unknown_key(struct schema *schema, const struct key_path *path, cons
             suggest_try(&suggest, row->name);
             list_name(known, sizeof known, &count, row->name);
         }
-    if (suggest_best(&suggest))
-        schema_problem(schema, &key, "no such option, did you mean '%s'?", suggest_best(&suggest));
+    best = suggest_best(&suggest);
+    if (!best)
+        best = nearest_inside(schema, name, parts, n);
+    if (best)
+        schema_problem(schema, &key, "no such option, did you mean '%s'?", best);
     else if (count)
         schema_problem(schema, &key, "no such option (known: %s)", known);
     else

@@ -215,7 +215,7 @@ static bool is_owed(const struct fleet *fleet, struct lease_row *row)
 
 bool fleet_is_released(const struct fleet *fleet)
 {
-    if (!fleet->is_releasing || fleet->is_locking || fleet->is_leader)
+    if (!fleet->is_releasing || fleet->is_locking || fleet->is_leader || fleet->metrics_s)
         return false;
     for (struct lease_row *row = fleet_first((struct fleet *)(uintptr_t)fleet); row;
          row = row->next)
@@ -308,6 +308,8 @@ int64_t fleet_run(struct fleet *fleet)
         take_run(fleet, now);
         lead_run(fleet, now);
     }
+    if (fleet->is_releasing && !lead_has_left(fleet))
+        return now + IDLE_MS; /* its answer comes first */
     for (struct lease_row *row = fleet_first(fleet); row; row = row->next) {
         take_row_run(row, now);
         hold_run(row, now);

@@ -59,6 +59,14 @@ struct row_state {
     uint64_t old_pending_sub;
 };
 
+/* What a leader remembers of a worker. */
+struct lead_note {
+    char *id;       /* [owned] */
+    int64_t dead_s; /* updated_s of its metrics when a lease of it ran out; 0: none has. It counts
+                       as dead until it writes new ones */
+    bool is_known;  /* it was there when the load was last balanced */
+};
+
 /* A call under way: what it would leave behind, to know it again. */
 struct fleet_call {
     struct fleet_call *next, *previous;
@@ -109,11 +117,14 @@ struct fleet {
     size_t n_workers;
     char *client_version; /* [owned] */
     int64_t metrics_ms;   /* when they were last written, 0: never */
+    int64_t metrics_s;    /* updated_s of our item, 0: there is none */
     bool is_writing_metrics;
-    struct lease_lock lock_item; /* [owned texts] as last seen */
-    int64_t lock_moved_ms;
+    struct lease_lock lock_item;         /* [owned texts] as last seen */
+    int64_t lock_moved_ms, lock_done_ms; /* when it moved, and when our last write was answered */
     bool is_leader, is_locking;
     int64_t beat_ms, balance_ms;
+    struct lead_note *notes; /* [owned] of a leader: one for each of `workers`, in no order */
+    size_t n_notes;
     uint64_t cpu_busy, cpu_all; /* of /proc/stat, at the last metrics item */
 
     uint64_t random;
@@ -184,10 +195,11 @@ void take_row_run(struct lease_row *row, int64_t now);
 void take_send(struct lease_row *row, bool is_hand_over);
 
 /* ---- fleet_lead.c */
-void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t now);
+void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t sent_ms, int64_t now);
 void lead_run(struct fleet *fleet, int64_t now);
 int64_t lead_next(const struct fleet *fleet);
 void lead_release(struct fleet *fleet);
+bool lead_has_left(struct fleet *fleet); /* our metrics are gone: rows may be released */
 void lead_fini(struct fleet *fleet);
 
 #endif

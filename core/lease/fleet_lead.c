@@ -20,7 +20,6 @@ enum {
     DROP_S = 86400,     /* staleWorkerMetricsEntryCleanupDuration */
     LOCK_MS = 120000,   /* dynamoDbLockBasedLeaderLeaseDuration */
     BEAT_MS = 30000,    /* ...LeaderHeartbeatPeriod */
-    BALANCE_MS = 60000, /* every third run of KCL's LeaseAssignmentManager */
     RETRY_MS = 2000,
 };
 
@@ -59,6 +58,35 @@ static bool find_assigned(const struct fleet *fleet)
     return false;
 }
 
+static struct lead_note *note_of(struct fleet *fleet, const char *id)
+{
+    for (size_t i = 0; i < fleet->n_notes; i++)
+        if (fleet->notes[i].id && !strcmp(fleet->notes[i].id, id))
+            return &fleet->notes[i];
+    return NULL;
+}
+
+/* One for each worker there is; what was known of it stays. */
+static void keep_notes(struct fleet *fleet)
+{
+    struct lead_note *notes = mem_new((fleet->n_workers + 1) * sizeof *notes);
+
+    for (size_t i = 0; i < fleet->n_workers; i++) {
+        struct lead_note *before = note_of(fleet, fleet->workers[i].id);
+
+        notes[i] = before ? *before : (struct lead_note){0};
+        if (before)
+            before->id = NULL;
+        else
+            notes[i].id = mem_dup(fleet->workers[i].id);
+    }
+    for (size_t i = 0; i < fleet->n_notes; i++)
+        free(fleet->notes[i].id);
+    free(fleet->notes);
+    fleet->notes = notes;
+    fleet->n_notes = fleet->n_workers;
+}
+
 static void keep_workers(struct fleet *fleet, const struct lease_scan *scan)
 {
     for (size_t i = 0; i < fleet->n_workers; i++)
@@ -70,6 +98,7 @@ static void keep_workers(struct fleet *fleet, const struct lease_scan *scan)
         fleet->workers[i] = scan->workers[i];
         fleet->workers[i].id = mem_dup(scan->workers[i].id);
     }
+    keep_notes(fleet);
 }
 
 static void set_lock(struct fleet *fleet, const struct lease_lock *lock, int64_t now)
@@ -80,9 +109,6 @@ static void set_lock(struct fleet *fleet, const struct lease_lock *lock, int64_t
 
     if (is_same)
         return;
-    /* A scan may be older than our own last beat. */
-    if ((fleet->is_leader || fleet->is_locking) && lock->owner && !strcmp(lock->owner, fleet->me))
-        return;
     free(fleet->lock_item.owner);
     free(fleet->lock_item.version);
     fleet->lock_item = *lock;
@@ -91,9 +117,11 @@ static void set_lock(struct fleet *fleet, const struct lease_lock *lock, int64_t
     fleet->lock_moved_ms = now;
 }
 
-void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t now)
+void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t sent_ms, int64_t now)
 {
     bool was_assigned = fleet->is_assigned;
+    /* It may tell of the lock as it stood before our own write. */
+    bool is_old = fleet->is_locking || sent_ms <= fleet->lock_done_ms;
 
     keep_workers(fleet, scan);
     free(fleet->client_version);
@@ -108,9 +136,10 @@ void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t now)
     if (fleet->is_assigned != was_assigned)
         log_info("leases.mode", "table=%s mode=%s", fleet->io->table,
                  fleet->is_assigned ? "assigned" : "taken");
+    if (is_old)
+        return;
     set_lock(fleet, &scan->lock, now);
-    if (fleet->is_leader && !fleet->is_locking &&
-        !(scan->lock.owner && !strcmp(scan->lock.owner, fleet->me))) {
+    if (fleet->is_leader && !(scan->lock.owner && !strcmp(scan->lock.owner, fleet->me))) {
         log_warn("leases.deposed", "table=%s by=%s", fleet->io->table,
                  scan->lock.owner ? scan->lock.owner : "-");
         fleet->is_leader = false;
@@ -160,6 +189,8 @@ static void metrics_written(struct fleet_call *call, const struct lease_reply *r
     fleet->is_writing_metrics = false;
     if (reply->status == LEASE_DONE)
         return;
+    if (fleet->is_releasing) /* it may stand there or not: it is not waited for */
+        return;
     fleet->metrics_ms = fleet_now(fleet) - METRICS_MS + RETRY_MS;
     fleet_call_failed(call, reply);
 }
@@ -174,8 +205,29 @@ static void write_metrics(struct fleet *fleet, int64_t now)
                                          .cpu_limit = 100}};
 
     fleet->is_writing_metrics = fleet_call(fleet, NULL, &call, metrics_written) != NULL;
-    if (fleet->is_writing_metrics)
-        fleet->metrics_ms = now;
+    if (!fleet->is_writing_metrics)
+        return;
+    fleet->metrics_ms = now;
+    fleet->metrics_s = call.worker.updated_s;
+}
+
+static void metrics_dropped(struct fleet_call *call, const struct lease_reply *reply)
+{
+    (void)reply; /* whatever it is, the leases do not wait longer */
+    call->fleet->is_writing_metrics = false;
+    call->fleet->metrics_s = 0;
+}
+
+/* A leader must not give us what we are about to release: our metrics would be fresh for a minute.
+ */
+bool lead_has_left(struct fleet *fleet)
+{
+    struct lease_call call = {.op = LEASE_METRICS_DROP,
+                              .worker = {.id = fleet->me, .updated_s = fleet->metrics_s}};
+
+    if (fleet->metrics_s && !fleet->is_writing_metrics)
+        fleet->is_writing_metrics = fleet_call(fleet, NULL, &call, metrics_dropped) != NULL;
+    return !fleet->metrics_s && !fleet->is_writing_metrics;
 }
 
 static void dropped(struct fleet_call *call, const struct lease_reply *reply)
@@ -196,13 +248,30 @@ static void drop_old_metrics(struct fleet *fleet)
 
 /* ---- the lock */
 
+static void lock_failed(struct fleet_call *call, const struct lease_reply *reply, int64_t now)
+{
+    struct fleet *fleet = call->fleet;
+
+    free(fleet->lock_item.version); /* ours may stand there or not: the next scan says */
+    fleet->lock_item.version = NULL;
+    if (reply->status == LEASE_REFUSED) {
+        if (fleet->is_leader)
+            log_warn("leases.deposed", "table=%s by=-", fleet->io->table);
+        fleet->is_leader = false;
+    } else {
+        fleet->beat_ms = now - BEAT_MS + RETRY_MS;
+        fleet_call_failed(call, reply);
+    }
+    fleet->scan_ms = now;
+}
+
 static void locked(struct fleet_call *call, const struct lease_reply *reply)
 {
     struct fleet *fleet = call->fleet;
     int64_t now = fleet_now(fleet);
 
     fleet->is_locking = false;
-    fleet->beat_ms = now;
+    fleet->beat_ms = fleet->lock_done_ms = now;
     if (reply->status == LEASE_DONE) {
         if (!fleet->is_leader) {
             log_info("leases.leader", "table=%s", fleet->io->table);
@@ -210,19 +279,11 @@ static void locked(struct fleet_call *call, const struct lease_reply *reply)
         }
         fleet->is_leader = true;
         fleet->lock_moved_ms = now;
-        if (fleet->is_releasing)
-            lead_release(fleet);
-        return;
-    }
-    free(fleet->lock_item.version); /* ours may stand there or not: the next scan says */
-    fleet->lock_item.version = NULL;
-    if (reply->status == LEASE_REFUSED) {
-        fleet->is_leader = false;
     } else {
-        fleet->beat_ms = now - BEAT_MS + RETRY_MS;
-        fleet_call_failed(call, reply);
+        lock_failed(call, reply, now);
     }
-    fleet->scan_ms = now;
+    if (fleet->is_releasing)
+        lead_release(fleet);
 }
 
 static void make_version(struct fleet *fleet, char version[37])
@@ -269,6 +330,8 @@ static bool may_lock(const struct fleet *fleet, int64_t now)
 
     if (!lock->owner || lock->is_released)
         return true;
+    if (!strcmp(lock->owner, fleet->me)) /* a write of ours whose answer was lost */
+        return lock->version != NULL;
     return lock->version && now - fleet->lock_moved_ms > duration;
 }
 
@@ -335,9 +398,57 @@ static bool is_overdue(const struct lease_row *row, int64_t now)
            now - s->handed_ms > row->fleet->config.hand_over_ms + row->fleet->config.failover_ms;
 }
 
+/* The metrics of a worker that has died are good for another minute: what it lets run out says
+ * more. */
+static void note_dead(struct fleet *fleet, int64_t now)
+{
+    for (struct lease_row *row = fleet_first(fleet); row; row = row->next) {
+        const struct lease *known = &row->state->known;
+
+        if (!row->state->is_stored || row_has_ended(row) || !known->owner ||
+            known->checkpoint_owner || !row_is_free(row, now) || !strcmp(known->owner, fleet->me))
+            continue;
+        for (size_t i = 0; i < fleet->n_workers; i++)
+            if (!strcmp(fleet->workers[i].id, known->owner))
+                note_of(fleet, known->owner)->dead_s = fleet->workers[i].updated_s;
+    }
+}
+
+static bool is_active(struct fleet *fleet, const struct lease_worker *worker)
+{
+    return is_fresh(fleet, worker) && note_of(fleet, worker->id)->dead_s != worker->updated_s;
+}
+
+static bool has_leases(const struct assign_input *in, const char *id)
+{
+    for (size_t i = 0; i < in->n_leases; i++)
+        if (in->leases[i].lease->owner && !strcmp(in->leases[i].lease->owner, id))
+            return true;
+    return false;
+}
+
+/* Every third run of KCL's LeaseAssignmentManager; and when somebody came who has nothing to do. */
+static bool is_time_to_balance(struct fleet *fleet, const struct assign_input *in, int64_t now)
+{
+    if (now - fleet->balance_ms >= 6 * fleet->config.failover_ms)
+        return true;
+    for (size_t i = 0; i < in->n_workers; i++)
+        if (!note_of(fleet, in->workers[i].id)->is_known && !has_leases(in, in->workers[i].id))
+            return true;
+    return false;
+}
+
+static void balanced(struct fleet *fleet, const struct assign_input *in, int64_t now)
+{
+    fleet->balance_ms = now;
+    for (size_t i = 0; i < in->n_workers; i++)
+        note_of(fleet, in->workers[i].id)->is_known = true;
+}
+
 static void assign_all(struct fleet *fleet, int64_t now)
 {
     struct lease_row *row = fleet_first(fleet);
+    bool is_some_busy = false;
     size_t cap = fleet->n_rows + 1;
     struct lease_row **rows = mem_new(cap * sizeof *rows);
     struct assign_lease *views = mem_new(cap * sizeof *views);
@@ -346,31 +457,33 @@ static void assign_all(struct fleet *fleet, int64_t now)
     struct assign_input in = {.leases = views,
                               .workers = active,
                               .by_count = fleet->config.by_count,
-                              .balances = now - fleet->balance_ms >= BALANCE_MS,
                               .threshold = threshold,
                               .dampening = dampening,
                               .max_leases = fleet->config.max_leases,
                               .random = &fleet->random};
     size_t n;
 
-    if (in.balances)
-        fleet->balance_ms = now;
+    note_dead(fleet, now);
     for (; row; row = row->next) {
         const struct row_state *s = row->state;
 
-        if (!s->is_stored || row_has_ended(row) || s->is_own || s->is_busy)
+        if (!s->is_stored || row_has_ended(row) || s->is_own)
             continue;
+        is_some_busy |= s->is_busy;
         rows[in.n_leases] = row;
         views[in.n_leases++] =
             (struct assign_lease){.lease = &s->known,
                                   .is_free = row_is_free(row, now) || is_overdue(row, now),
-                                  .is_moving = s->known.checkpoint_owner != NULL,
+                                  .is_moving = s->known.checkpoint_owner != NULL || s->is_busy,
                                   .moved_ms = s->moved_ms};
     }
     for (size_t i = 0; i < fleet->n_workers; i++)
-        if (is_fresh(fleet, &fleet->workers[i]))
+        if (is_active(fleet, &fleet->workers[i]))
             active[in.n_workers++] = fleet->workers[i];
+    in.balances = is_time_to_balance(fleet, &in, now);
     n = in.n_workers ? assign_plan(&in, steps) : 0;
+    if (in.balances && (n || !is_some_busy)) /* else again, when what is busy may move */
+        balanced(fleet, &in, now);
     for (size_t i = 0; i < n; i++)
         assign(rows[steps[i].lease], active[steps[i].worker].id, steps[i].is_graceful);
     free(rows);
@@ -426,6 +539,9 @@ int64_t lead_next(const struct fleet *fleet)
 
 void lead_fini(struct fleet *fleet)
 {
+    for (size_t i = 0; i < fleet->n_notes; i++)
+        free(fleet->notes[i].id);
+    free(fleet->notes);
     for (size_t i = 0; i < fleet->n_workers; i++)
         free(fleet->workers[i].id);
     free(fleet->workers);

@@ -128,15 +128,17 @@ void row_learn(struct lease_row *row, const struct lease *lease, int64_t now)
 {
     struct row_state *s = row->state;
     bool was_stored = s->is_stored;
-    bool has_moved =
-        !was_stored || s->known.counter != lease->counter || !is_same(s->known.owner, lease->owner);
+    /* Asking for a lease, and taking that back, is no sign of life of who works on it. */
+    bool has_moved = !was_stored || s->known.counter != lease->counter ||
+                     !is_same(lease_worker(&s->known), lease_worker(lease));
 
     /* The first sight of an owned lease counts as a renewal: its owner may have had it for long. */
     if (has_moved)
         s->moved_ms = lease_worker(lease) ? now : ROW_NEVER;
     if (!lease->checkpoint_owner)
         s->handed_ms = 0;
-    else if (!s->handed_ms)
+    else if (!s->handed_ms || !is_same(s->known.owner, lease->owner) ||
+             !is_same(s->known.checkpoint_owner, lease->checkpoint_owner))
         s->handed_ms = now;
     lease_fini(&s->known);
     lease_copy(&s->known, lease);

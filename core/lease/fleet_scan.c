@@ -85,7 +85,7 @@ static void scanned(struct fleet_call *call, const struct lease_reply *reply)
             s->written_ms < call->made_ms)
             row_forget(row);
     }
-    lead_learn(fleet, reply->scan, now);
+    lead_learn(fleet, reply->scan, call->made_ms, now);
     fleet->has_scanned = true;
     if (!fleet->first_scan_ms)
         fleet->first_scan_ms = now;

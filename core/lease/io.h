@@ -26,8 +26,9 @@ enum lease_op {
                      at the end of a hand-over */
     LEASE_HAND_OFF,   /* row exists, owner as was, no checkpointOwner -> owner := to.owner,
                          checkpointOwner := was.owner;   the counter stays */
-    LEASE_TAKE_BACK, /* owner and checkpointOwner as was -> owner := was.checkpoint_owner, no
-                        checkpointOwner; the counter stays: nobody has renewed it */
+    LEASE_TAKE_BACK,  /* was.checkpoint_owner is there; owner and checkpointOwner as was -> owner :=
+                        was.checkpoint_owner, no  checkpointOwner; the counter stays: nobody has
+                        renewed it */
     LEASE_CHECKPOINT, /* counter = c -> counter c+1, checkpoint, sub := to's, switches 0, pending :=
                          to.pending or removed; children, parents and hash keys of `to` when not
                          NULL; throughput when >= 0; with gives_up: no owner and no checkpointOwner

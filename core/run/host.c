@@ -16,6 +16,7 @@
 #include "core/net/http_client.h"
 #include "core/run/flow.h"
 #include "core/run/leases.h"
+#include "core/run/rest.h"
 #include "core/run/service.h"
 
 enum {
@@ -180,6 +181,17 @@ void host_flows_where(struct host *host, bool is_request,
             host_all_workers(host, fn, &f);
 }
 
+static void look_at_rest(struct host *host, int64_t now)
+{
+    uint64_t activity = 0;
+
+    for (uint32_t w = 0; w < host->n_workers; w++)
+        for (size_t f = 0; f < host->workers[w].n_flows; f++)
+            activity += count_get(&host->workers[w].flows[f]->activity);
+    if (rest_is_due(&host->rest, activity, now))
+        rest_give_back();
+}
+
 void host_look_after(struct host *host)
 {
     int64_t now = clock_mono_ms();
@@ -190,6 +202,7 @@ void host_look_after(struct host *host)
         host->progress_ms = now;
         host->options.progress(host, host->options.arg);
     }
+    look_at_rest(host, now);
 }
 
 static bool is_short_of_room(struct host *host, uint32_t flow)

@@ -19,6 +19,7 @@
 #include "core/base/error.h"
 #include "core/config/catalog.h"
 #include "core/net/inbox.h"
+#include "core/run/rest.h"
 #include "core/run/until.h"
 #include "core/run/worker.h"
 
@@ -81,6 +82,7 @@ struct host {
     struct leases *leases;
     const kp_resource *const *resources;
     struct until until;
+    struct rest rest;
     unsigned n_signals;
     int64_t signalled_ms; /* when the last of them came, monotonic */
     pthread_mutex_t lock;

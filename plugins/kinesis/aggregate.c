@@ -11,8 +11,7 @@
 #include "plugins/kinesis/sink.h"
 
 #define ENTRY_FRAME  64 /* the keys of an aggregate's entry and what is around them, at most */
-#define ENOUGH_BYTES (768 * 1024) /* of one request: more would not stay in the caches */
-#define AHEAD        8            /* items */
+#define ENOUGH_BYTES (256 * 1024) /* of one request: more would not stay in the caches */
 #define KEEP_ROOM    (128 * 1024) /* a writer that grew larger is not kept */
 
 void aggregate_fini(struct sink *sink)
@@ -65,6 +64,24 @@ static bool fits(const struct sink *sink, const struct request *request, uint32_
     return !request->count || request->payload + cost + ENTRY_FRAME <= PUT_BYTES_MAX;
 }
 
+/* Keeps where the record is. Without memory for that it is found by its chain. */
+static void note_user(struct request *request, struct slot *slot, struct item *item)
+{
+    uint32_t room = request->users_room ? request->users_room * 2 : 1024;
+    struct item **users;
+
+    if (request->n_users == request->users_room) {
+        users = reallocarray(request->users, room, sizeof(*users));
+        if (!users) {
+            slot->users = USERS_NONE;
+            return;
+        }
+        request->users = users;
+        request->users_room = room;
+    }
+    request->users[request->n_users++] = item;
+}
+
 /* Moves records into the slot. False: out of memory. */
 static bool gather(struct sink *sink, struct request *request, struct target *target,
                    struct slot *slot)
@@ -74,18 +91,20 @@ static bool gather(struct sink *sink, struct request *request, struct target *ta
     struct item **end = &slot->first;
 
     while (target->head && slot->n < users) {
+        struct item *item = target->head;
         char text[KPW_U128_SIZE];
-        struct kpw_kpl_record record = record_of(target->head, text);
+        struct kpw_kpl_record record = record_of(item, text);
 
+        __builtin_prefetch(item->next);
         if (!fits(sink, request, slot->n, kpw_kpl_cost(&record), bytes))
             return true;
         if (!kpw_kpl_add(&sink->kpl, &record))
             return false;
         *end = target_pop(target);
-        __builtin_prefetch(*end + AHEAD); /* its neighbours often are of the same shard */
-        (*end)->state = ITEM_SENT;
-        (*end)->pending->has_begun = true;
-        end = &(*end)->next;
+        item->state = ITEM_SENT;
+        item->pending->has_begun = true;
+        end = &item->next;
+        note_user(request, slot, item);
         slot->n++;
     }
     return true;
@@ -117,7 +136,7 @@ static size_t write_aggregate(struct sink *sink, struct request *request, const 
 enum add_result aggregate_add(struct sink *sink, struct request *request, uint32_t index)
 {
     struct target *target = &sink->targets[index];
-    struct slot made = {.target = index}, *slot;
+    struct slot made = {.target = index, .users = request->n_users}, *slot;
     size_t bytes;
 
     if (request->n_slots == PUT_RECORDS_MAX || request->count == USERS_MAX ||
@@ -140,8 +159,7 @@ enum add_result aggregate_add(struct sink *sink, struct request *request, uint32
     if (sink->kpl.records.cap > KEEP_ROOM)
         kpw_kpl_writer_fini(&sink->kpl);
     slot = request_new_slot(request, index);
-    slot->first = made.first;
-    slot->n = made.n;
+    *slot = made;
     request->count += made.n;
     request->payload += bytes + ENTRY_FRAME;
     pace_take(&target->pace, bytes);

@@ -298,7 +298,7 @@ static bool is_lane_ready(struct shard *shard)
         kp->unreserve(node, 1);
     else
         shard->source->is_refused = true; /* it is memory that lacks, for the others too */
-    shard_wait(shard);
+    queue_put(&shard->source->queues[FOR_ROOM], shard, FOR_ROOM);
     return false;
 }
 

@@ -58,7 +58,8 @@ struct map_loader {
 /* Fields up to `arg` are the caller's. False: out of memory. */
 bool map_loader_init(struct map_loader *loader);
 /* Gets a new map, unless that is going on already: at once, or, when the last one brought nothing
- * new, a second after it, and longer the more of them did not. Errors back off and are tried again. */
+ * new, a second after it, and longer the more of them did not. Errors back off and are tried again.
+ */
 void map_load(struct map_loader *loader);
 void map_loader_fini(struct map_loader *loader);
 

@@ -45,25 +45,39 @@ static struct item *leave(struct request *request, struct slot *slot)
     return chain;
 }
 
-/* The outcomes of the next records will be written: they left the caches long ago. */
-static inline void prefetch(const struct item *item)
+static void deliver_item(struct sink *sink, struct item *item, const kp_receipt *receipt)
 {
-    const kp_batch *b = item->pending->b;
-    uint32_t i = item->i + AHEAD;
+    kp->deliver(item->pending->b, item->i, receipt);
+    sink_ended(sink, item);
+}
 
-    __builtin_prefetch(item + AHEAD);
-    __builtin_prefetch(&kp_at(b, i < b->count ? i : item->i)->outcome, 1);
+/* They left the caches long ago: what will be written is asked for some records before. */
+static void deliver_users(struct sink *sink, struct item *const *users, uint32_t n,
+                          const kp_receipt *receipt)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + 2 * AHEAD < n)
+            __builtin_prefetch(users[i + 2 * AHEAD]);
+        if (i + AHEAD < n) {
+            const struct item *ahead = users[i + AHEAD];
+
+            __builtin_prefetch(&kp_at(ahead->pending->b, ahead->i)->outcome, 1);
+        }
+        deliver_item(sink, users[i], receipt);
+    }
 }
 
 static void deliver(struct request *request, struct slot *slot, const kp_receipt *receipt)
 {
     struct item *item = leave(request, slot), *next;
 
+    if (slot->users != USERS_NONE) {
+        deliver_users(request->sink, request->users + slot->users, slot->n, receipt);
+        return;
+    }
     for (; item; item = next) {
         next = item->next;
-        prefetch(item);
-        kp->deliver(item->pending->b, item->i, receipt);
-        sink_ended(request->sink, item);
+        deliver_item(request->sink, item, receipt);
     }
 }
 

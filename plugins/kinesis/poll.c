@@ -1,12 +1,8 @@
 /* poll.c - reads a shard by asking: an iterator, then GetRecords after GetRecords.
  *
  * At most one call is under way and at most one answer waits for the one before it to be taken. An
- * answer goes into memory that grows with it, so a quiet shard holds next to none. How much is
- * asked for follows what the way there is like: about 1 MiB of text (what stays in the second-level
- * cache while it is decoded), more where an answer is long on its way or reads are refused.
- *
- * Reads are paced: at most five and 2 MB a second (the shard's limits), at once while behind, ever
- * slower up to `poll` while nothing comes.
+ * answer goes into memory that grows with it, so a quiet shard holds next to none. When it is asked
+ * and for how much is tempo.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,67 +12,13 @@
 #include "sdk/wire/cbor.h"
 #include "sdk/wire/json.h"
 
-#define WANTED_NEAR    (1024 * 1024)      /* bytes of text of an answer while there is more */
-#define WANTED_SHARED  (6 * 1024 * 1024)  /* the same, when reads are refused */
-#define WANTED_FAR     (10 * 1024 * 1024) /* the same, when answers are long on their way */
-#define FAR_MS         8                  /* that long */
-#define FAR_LOOKS      8                  /* answers that show it */
-#define FAR_LOOK_MS    60000
 #define CAPACITY_MIN   2048
 #define CAPACITY_WORST (16 * 1024 * 1024) /* one record of 10 MiB as base64 and its frame */
 #define FRESH_MS       240000             /* an iterator is good for five minutes */
 #define CALL_MS        30000
-#define GAP_MS         250 /* to the next read when the last one brought all there was */
 #define RETRY_BASE_MS  200
 
 static void records_arrived(kp_node *node, void *arg, const kp_aws_response *response);
-
-/* ---- pace */
-
-/* When the shard may be read again without going over its limits. */
-int64_t poll_allowed_at(const struct shard *shard)
-{
-    int64_t oldest = shard->reads[shard->read_at], at = oldest ? oldest + 1000 : 0;
-
-    if (shard->source->info->no_limits)
-        return 0;
-    return at > shard->bytes_until ? at : shard->bytes_until;
-}
-
-static void note_read(struct shard *shard)
-{
-    shard->reads[shard->read_at] = kp->now_ms();
-    shard->read_at = (shard->read_at + 1) % READS_A_SECOND;
-}
-
-static void note_bytes(struct shard *shard)
-{
-    const struct kinesis_answer *a = &shard->answer;
-    int64_t from = shard->in.sent_ms, bytes = 0;
-
-    for (size_t i = 0; i < a->count; i++)
-        bytes += a->entries[i].data_len + a->entries[i].key_len;
-    if (from < shard->bytes_until)
-        from = shard->bytes_until;
-    shard->bytes_until = from + bytes * 1000 / BYTES_A_SECOND;
-    kp->lane_count(shard->lane, "bytes", bytes);
-}
-
-static void plan_next_read(struct shard *shard)
-{
-    const struct source *source = shard->source;
-    int64_t gap = 0, poll = source->config->poll_ms;
-
-    if (shard->answer.count)
-        shard->empties = 0;
-    else if (shard->behind_ms == 0 && shard->empties < 16)
-        shard->empties++;
-    if (shard->behind_ms == 0 && !(source->info->no_limits && shard->answer.count))
-        gap = (int64_t)(source->info->no_limits ? 10 : GAP_MS) << shard->empties;
-    shard->not_before = kp->now_ms() + (gap < poll ? gap : poll);
-    if (source->epoch > shard->call_epoch) /* somebody waits for us */
-        shard->not_before = 0;
-}
 
 /* ---- the iterator */
 
@@ -94,6 +36,7 @@ static void iterator_arrived(kp_node *node, void *arg, const kp_aws_response *re
 
     (void)node;
     shard->call = NULL;
+    tempo_give_slot(shard);
     kpw_buf_fini(&shard->body);
     if (response->error) {
         shard_judge(shard, "GetShardIterator", response);
@@ -119,6 +62,8 @@ void poll_iterator(struct shard *shard)
         .attempts = 1,
     };
 
+    if (!tempo_take_slot(shard))
+        return;
     kpw_buf_clear(t);
     kpw_buf_appendf(t, "{\"StreamName\":\"%s\",\"ShardId\":\"%s\",\"ShardIteratorType\":",
                     source->config->stream->name, shard->id);
@@ -126,6 +71,7 @@ void poll_iterator(struct shard *shard)
     kpw_buf_puts(t, "}");
     if (t->failed) {
         kpw_buf_fini(t);
+        tempo_give_slot(shard);
         shard_failed(shard, "OutOfMemory", NULL);
         shard_alarm(shard, shard->not_before);
         return;
@@ -229,7 +175,7 @@ static void send_get_records(struct shard *shard)
 
     shard->in.sent_ms = kp->now_ms();
     shard->call_epoch = source->epoch;
-    note_read(shard);
+    tempo_sent(shard);
     kp->lane_count(shard->lane, "calls", 1);
     shard->call = source->aws->call(source->node, &request, records_arrived, shard);
 }
@@ -239,12 +185,17 @@ static void ask(struct shard *shard)
     struct kpw_buf *t = &shard->body;
     size_t limit = shard->wanted / shard->record_bytes;
 
-    if (!shard_take_slab(shard, shard->expected + shard->expected / 8 + CAPACITY_MIN))
+    if (!tempo_take_slot(shard))
         return;
+    if (!shard_take_slab(shard, shard->expected + shard->expected / 8 + CAPACITY_MIN)) {
+        tempo_give_slot(shard);
+        return;
+    }
     shard->limit = limit < 1 ? 1 : limit > 10000 ? 10000 : (uint32_t)limit;
     write_get_records(shard);
     if (t->failed) {
         kpw_buf_fini(t);
+        tempo_give_slot(shard);
         shard_drop_slab(shard);
         shard_alarm(shard, kp->now_ms() + RETRY_BASE_MS);
         return;
@@ -254,7 +205,7 @@ static void ask(struct shard *shard)
 
 static bool is_due(struct shard *shard)
 {
-    int64_t allowed = poll_allowed_at(shard);
+    int64_t allowed = tempo_allowed_at(shard);
 
     if (shard->not_before < allowed)
         shard->not_before = allowed;
@@ -277,43 +228,6 @@ void poll_go(struct shard *shard)
     poll_iterator(shard);
 }
 
-/* How far away the service is: the shortest time to a first byte, of answers of usual size. Looked
- * at anew from time to time, for which the answers become small again. */
-static void note_distance(struct source *source, const struct incoming *in)
-{
-    int64_t ms = in->first_ms - in->sent_ms, now = kp->now_ms();
-
-    if (now >= source->far_until_ms) {
-        source->far_until_ms = now + FAR_LOOK_MS;
-        source->far_n = 0;
-    }
-    if (source->far_n == 0 || ms < source->far_ms)
-        source->far_ms = ms;
-    source->far_n++;
-}
-
-static bool is_far(const struct source *source)
-{
-    return source->info->no_limits && source->far_n >= FAR_LOOKS && source->far_ms >= FAR_MS;
-}
-
-/* More next time when there was more, less when little came. */
-static void adapt(struct shard *shard, size_t body_len)
-{
-    size_t count = shard->answer.count, most = is_far(shard->source) ? WANTED_FAR : WANTED_NEAR;
-
-    if (count) {
-        size_t each = body_len / count + 1, mean = ((size_t)shard->record_bytes * 7 + each) / 8;
-
-        shard->record_bytes = (uint32_t)(each > mean ? each : mean);
-    }
-    if (shard->behind_ms > 0 && shard->wanted < most)
-        shard->wanted = shard->wanted * 2 < most ? shard->wanted * 2 : most;
-    else if (shard->wanted > most && (shard->behind_ms == 0 || shard->source->info->no_limits))
-        shard->wanted = most;
-    shard->expected = shard->behind_ms > 0 ? shard->wanted : count ? body_len : 0;
-}
-
 bool poll_take(struct shard *shard)
 {
     struct incoming in = shard->in;
@@ -324,10 +238,7 @@ bool poll_take(struct shard *shard)
     if (shard_take_answer(shard, kp->slab_data(in.slab), in.len)) {
         shard->iterator_ms = in.came_ms;
         shard_succeeded(shard);
-        note_bytes(shard);
-        note_distance(shard->source, &in);
-        adapt(shard, in.len);
-        plan_next_read(shard);
+        tempo_took(shard, &in);
     }
     shard_drop_slab(shard);
     return true;
@@ -342,13 +253,6 @@ static void was_too_long(struct shard *shard)
         shard_failed(shard, "BodyTooLarge", "one record does not fit into 16 MiB");
 }
 
-/* Reads that are refused are fewer when each brings more. */
-static void note_refusal(struct shard *shard, const kp_aws_response *response)
-{
-    if (response->throttled && shard->behind_ms > 0 && shard->wanted < WANTED_SHARED)
-        shard->wanted = shard->wanted * 2 < WANTED_SHARED ? shard->wanted * 2 : WANTED_SHARED;
-}
-
 static void records_arrived(kp_node *node, void *arg, const kp_aws_response *response)
 {
     struct shard *shard = arg;
@@ -356,6 +260,7 @@ static void records_arrived(kp_node *node, void *arg, const kp_aws_response *res
 
     (void)node;
     shard->call = NULL;
+    tempo_give_slot(shard);
     kpw_buf_fini(&shard->body);
     if (!response->error)
         whole.body = (kp_slice){kp->slab_data(shard->in.slab), shard->in.len};
@@ -369,7 +274,8 @@ static void records_arrived(kp_node *node, void *arg, const kp_aws_response *res
         shard->not_before = 0; /* nothing is wrong but that we let it wait for memory */
         shard_drop_slab(shard);
     } else if (response->error) {
-        note_refusal(shard, response);
+        if (response->throttled)
+            tempo_refused(shard);
         shard_judge(shard, "GetRecords", response);
         shard_drop_slab(shard);
     } else {

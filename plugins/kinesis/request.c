@@ -29,7 +29,7 @@ static void write_begin(struct kpw_buf *t, bool is_cbor, const char *stream)
 
 void request_begin(struct sink *sink, struct request *request)
 {
-    request->count = request->n_slots = request->n_digests = 0;
+    request->count = request->n_slots = request->n_digests = request->n_users = 0;
     request->payload = 0;
     request->judgements = 0;
     if (request->body.failed)
@@ -89,6 +89,7 @@ void request_free(struct request *request)
         free(request->slots[s].wrong);
     map_unref(request->map);
     kpw_buf_fini(&request->body);
+    free(request->users);
     free(request);
 }
 
@@ -96,7 +97,7 @@ struct slot *request_new_slot(struct request *request, uint32_t target)
 {
     struct slot *slot = &request->slots[request->n_slots++];
 
-    *slot = (struct slot){.target = target};
+    *slot = (struct slot){.target = target, .users = USERS_NONE};
     request->sink->targets[target].in_flight++;
     return slot;
 }

@@ -47,57 +47,30 @@ bool shard_is_due(struct shard *shard)
     return false;
 }
 
-/* ---- waiting for room ----------------------------------------------------------------------- */
-
-void shard_wait(struct shard *shard)
-{
-    struct source *source = shard->source;
-
-    if (shard->is_waiting)
-        return;
-    shard->is_waiting = true;
-    shard->next_waiting = NULL;
-    *source->waiting_end = shard;
-    source->waiting_end = &shard->next_waiting;
-    source->n_waiting++;
-}
-
-static struct shard *first_waiting(struct source *source)
-{
-    struct shard *shard = source->waiting;
-
-    source->waiting = shard->next_waiting;
-    if (!source->waiting)
-        source->waiting_end = &source->waiting;
-    source->n_waiting--;
-    shard->is_waiting = false;
-    return shard;
-}
-
 /* The host has forgotten whom it refused, so that all are gone through, but for those behind one
  * that is refused memory: it will be given back another time. */
 void shard_wake_waiting(struct source *source)
 {
+    struct queue *queue = &source->queues[FOR_ROOM];
+
     source->is_refused = false;
-    for (size_t n = source->n_waiting; n && source->waiting && !source->is_refused; n--)
-        shard_go(first_waiting(source));
+    for (size_t n = queue->n; n && queue->first && !source->is_refused; n--)
+        shard_go(queue_take(queue, FOR_ROOM));
 }
 
-/* It is closed. */
 static void wait_no_more(struct shard *shard)
 {
-    struct source *source = shard->source;
-    struct shard **at = &source->waiting;
+    for (int i = 0; i < WAITS_FOR_MAX_; i++)
+        queue_remove(&shard->source->queues[i], shard, (enum waits_for)i);
+}
 
-    if (!shard->is_waiting)
+static void cancel(struct shard *shard)
+{
+    if (!shard->call)
         return;
-    while (*at != shard)
-        at = &(*at)->next_waiting;
-    *at = shard->next_waiting;
-    if (!*at)
-        source->waiting_end = at;
-    source->n_waiting--;
-    shard->is_waiting = false;
+    shard->source->aws->cancel(shard->call);
+    shard->call = NULL;
+    tempo_give_slot(shard);
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */
@@ -206,7 +179,7 @@ bool shard_take_slab(struct shard *shard, size_t size)
 
     if (!kp->reserve(node, size)) {
         shard->source->is_refused = true;
-        shard_wait(shard);
+        queue_put(&shard->source->queues[FOR_ROOM], shard, FOR_ROOM);
         return false;
     }
     shard->in.slab = kp->slab_new(node, size);
@@ -246,6 +219,12 @@ static bool parse(struct shard *shard, char *text, size_t len)
     return false;
 }
 
+static void set_behind(struct shard *shard, int64_t behind_ms)
+{
+    shard->source->n_behind += (size_t)(behind_ms > 0) - (size_t)(shard->behind_ms > 0);
+    shard->behind_ms = behind_ms;
+}
+
 bool shard_take_answer(struct shard *shard, char *text, size_t len)
 {
     struct kinesis_answer *a = &shard->answer;
@@ -254,7 +233,7 @@ bool shard_take_answer(struct shard *shard, char *text, size_t len)
         return false;
     if (a->behind_ms == 0 && a->count >= shard->limit)
         a->behind_ms = 1; /* there may be more of the same millisecond */
-    shard->behind_ms = a->behind_ms;
+    set_behind(shard, a->behind_ms);
     shard->at_end = a->next == NULL || a->has_children;
     if (a->behind_ms == 0 || shard->at_end)
         shard->answer_epoch = shard->call_epoch;
@@ -319,6 +298,7 @@ static struct shard *new_shard(struct source *source, const kp_grant *grant)
     shard->watched_ms = shard->fetched_ms = kp->now_ms();
     shard->next = source->shards;
     source->shards = shard;
+    source->n_shards++;
     shard->timer = source->timers->create(source->node, alarm_rang, shard);
     return shard->timer && take_position(shard, &grant->start) ? shard : NULL;
 }
@@ -351,6 +331,7 @@ void shard_close(struct shard *shard)
         return;
     shard->state = SHARD_CLOSED;
     wait_no_more(shard);
+    set_behind(shard, 0);
     shard_stop(shard);
     fill_drop(shard);
     kp->lane_close(shard->lane);
@@ -422,8 +403,8 @@ void shard_go(struct shard *shard)
 void shard_hurry(struct shard *shard)
 {
     if (shard->state == SHARD_READING && !shard->tries &&
-        shard->not_before > poll_allowed_at(shard))
-        shard->not_before = poll_allowed_at(shard);
+        shard->not_before > tempo_allowed_at(shard))
+        shard->not_before = tempo_allowed_at(shard);
     shard_go(shard);
 }
 
@@ -432,9 +413,7 @@ void shard_rebuild(struct shard *shard)
     if (shard->fanout) {
         fanout_leave(shard);
     } else {
-        if (shard->call)
-            shard->source->aws->cancel(shard->call);
-        shard->call = NULL;
+        cancel(shard);
         shard_drop_slab(shard);
     }
     shard->state = SHARD_POSITIONING;
@@ -443,9 +422,7 @@ void shard_rebuild(struct shard *shard)
 
 void shard_stop(struct shard *shard)
 {
-    if (shard->call)
-        shard->source->aws->cancel(shard->call);
-    shard->call = NULL;
+    cancel(shard);
     shard_drop_slab(shard);
     if (shard->timer)
         shard->source->timers->stop(shard->timer);
@@ -454,6 +431,8 @@ void shard_stop(struct shard *shard)
 
 void shard_free(struct shard *shard)
 {
+    shard->source->n_shards--;
+    wait_no_more(shard);
     shard_stop(shard);
     fill_drop(shard);
     fanout_fini(shard);

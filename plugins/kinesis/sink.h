@@ -32,6 +32,7 @@
 #define PUT_KEY_MAX     256                /* characters */
 #define IN_FLIGHT_MAX   64
 #define USERS_MAX       32768 /* user records of one request with aggregates */
+#define USERS_NONE      UINT32_MAX
 #define RETRY_BASE_MS   100
 #define RETRY_MAX_MS    5000
 
@@ -104,6 +105,7 @@ struct target {
 struct slot {
     struct item *first; /* a chain */
     uint32_t n;
+    uint32_t users;  /* of an aggregate: where in request->users they begin, or USERS_NONE */
     uint32_t target; /* by the request's map */
     /* An aggregate that another shard took: whether its records count as delivered is judged as
      * soon as that shard's range is known. */
@@ -124,6 +126,8 @@ struct request {
     struct shard_map *map; /* [owned reference] that it was made with, NULL: none */
     uint32_t generation;   /* of the targets its slots mean */
     uint32_t n_digests;    /* aggregates whose digest is still to be written */
+    struct item **users;   /* [owned] of aggregates, each slot's in a row: to be prefetched */
+    uint32_t n_users, users_room;
     struct slot slots[PUT_RECORDS_MAX];
     struct kpw_kpl_place digests[PUT_RECORDS_MAX];
 };

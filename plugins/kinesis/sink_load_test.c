@@ -129,7 +129,7 @@ static struct shard *shard_of(struct stream *s, kpw_u128 hash)
     for (int i = 0; i < s->n; i++)
         if (s->shards[i].is_open && s->shards[i].low <= hash && hash <= s->shards[i].high)
             return &s->shards[i];
-    REQUIRE(!"a shard for every hash key");
+    REQUIRE(false); /* there is a shard for every hash key */
     return NULL;
 }
 

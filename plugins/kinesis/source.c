@@ -87,7 +87,8 @@ static kp_status source_open(kp_node *node, const void *config, void *state)
     source->info = kp->info(node);
     source->aws = kp->extension("aws/1");
     source->timers = kp->extension("timer/1");
-    source->waiting_end = &source->waiting;
+    for (int i = 0; i < WAITS_FOR_MAX_; i++)
+        queue_init(&source->queues[i]);
     if (!source->aws || !source->timers)
         return kp->fail(node, "this host has no aws/1 and timer/1");
     if (source->config->start == START_AT_TIMESTAMP)

@@ -2,8 +2,8 @@
  *
  * source.c is the element, discover.c lists the shards and offers them to the host, shard.c is one
  * shard's life from grant to close, poll.c and fanout.c read it, consumer.c registers for fan-out,
- * fill.c makes batches of what was read, answer.c understands a GetRecords answer, watch.c looks
- * after shards that do not come on.
+ * tempo.c says when and how much, fill.c makes batches of what was read, answer.c understands a
+ * GetRecords answer, watch.c looks after shards that do not come on.
  *
  * The host shares the shards among workers and processes and keeps the order of parents and
  * children; the instance of worker 0 alone tells it what there is.
@@ -103,9 +103,27 @@ struct fanout {
     int64_t heard_ms;
 };
 
+/* What shards wait for, each in the order in which they came. */
+enum waits_for {
+    FOR_ROOM, /* memory, or room in the lane */
+    FOR_SLOT, /* fewer calls under way */
+    WAITS_FOR_MAX_
+};
+
+struct queue_link {
+    struct shard *next;
+    bool is_in;
+};
+
+struct queue {
+    struct shard *first, **end;
+    size_t n;
+};
+
 struct shard {
     struct source *source; /* [borrowed] */
     struct shard *next;
+    struct queue_link links[WAITS_FOR_MAX_];
     char id[SHARD_ID_MAX + 1];
     enum shard_state state;
     enum shard_begin begin;
@@ -121,11 +139,10 @@ struct shard {
     int64_t behind_ms; /* as it said */
     int64_t alarm_at;  /* when the timer rings, 0: it does not run */
     bool is_going;     /* inside shard_go() */
-    bool is_waiting;   /* in source->waiting */
-    struct shard *next_waiting;
-    bool is_cbor;    /* that call is in CBOR */
-    bool is_missing; /* the service does not know it: has ended, when a listing says so too */
-    uint32_t limit;  /* records asked for by that call */
+    bool has_slot;     /* of tempo.c, for that call */
+    bool is_cbor;      /* that call is in CBOR */
+    bool is_missing;   /* the service does not know it: has ended, when a listing says so too */
+    uint32_t limit;    /* records asked for by that call */
 
     char *iterator; /* [owned] with a NUL; NULL: none */
     size_t iterator_room;
@@ -164,11 +181,10 @@ struct source {
     const kp_info *info;
     struct shard *shards; /* [owned] those granted, in any order */
     kp_timer *reaper;     /* [owned by node] frees the closed ones */
-    /* Those that were refused memory or room in their lane, in the order in which that was. */
-    struct shard *waiting, **waiting_end;
-    size_t n_waiting;
+    kp_timer *watch;      /* [owned by node] */
+    struct queue queues[WAITS_FOR_MAX_];
     bool is_refused; /* memory, since it was last set to false */
-    kp_timer *watch; /* [owned by node] */
+    size_t n_shards, n_behind, slots_used;
     bool stopped;
     bool has_failed;     /* kp->fail() was called */
     double start_s;      /* of START_AT_TIMESTAMP, Unix seconds */
@@ -222,7 +238,22 @@ void poll_go(struct shard *shard);
 /* The answer that waits becomes shard->answer, if it is one. False: there is none, or the one
  * before it was not taken yet. */
 bool poll_take(struct shard *shard);
-int64_t poll_allowed_at(const struct shard *shard); /* when its limits let it be read, monotonic */
+
+/* tempo.c */
+int64_t tempo_allowed_at(const struct shard *shard); /* when its limits let it be read, monotonic */
+void tempo_sent(struct shard *shard);
+/* shard->answer came, out of `in`: plans the next one. */
+void tempo_took(struct shard *shard, const struct incoming *in);
+void tempo_refused(struct shard *shard); /* a read was throttled */
+/* Before a call. False: it is not its turn; shard_go() comes when it is. */
+bool tempo_take_slot(struct shard *shard);
+void tempo_give_slot(struct shard *shard); /* after it */
+
+/* queue.c */
+void queue_init(struct queue *queue);
+void queue_put(struct queue *queue, struct shard *shard, enum waits_for what);
+struct shard *queue_take(struct queue *queue, enum waits_for what); /* NULL: it is empty */
+void queue_remove(struct queue *queue, struct shard *shard, enum waits_for what);
 
 /* fanout.c */
 /* Takes the next event as shard->answer. False: there is none now, or no room. */
@@ -261,7 +292,6 @@ bool shard_take_answer(struct shard *shard, char *text, size_t len);
 /* Memory for an answer, as shard->in.slab. False: not now; the shard goes on when there is some. */
 bool shard_take_slab(struct shard *shard, size_t size);
 void shard_drop_slab(struct shard *shard);
-void shard_wait(struct shard *shard); /* it goes on when the host says that there is room again */
 /* There may be room: the waiting ones go on until memory is refused again. */
 void shard_wake_waiting(struct source *source);
 void shard_alarm(struct shard *shard, int64_t when); /* shard_go() at `when`, monotonic */

@@ -76,6 +76,7 @@ const kp_receipt *harness_receipt(const struct harness *h, size_t nth); /* NULL:
 int64_t harness_retry_after(const struct harness *h, size_t nth);       /* after_ms of RETRY */
 size_t harness_count(const struct harness *h, kp_outcome outcome);
 void harness_hold(struct harness *h, bool hold);
+bool harness_out_is_open(const struct harness *h, size_t i); /* it was not settled yet */
 void harness_settle_out(struct harness *h, size_t i, kp_outcome outcome, const kp_receipt *receipt);
 /* Text of kp->fail(), or NULL. A failure nobody asked about fails the test at its end. */
 const char *harness_failed(const struct harness *h);
@@ -158,6 +159,7 @@ void harness_answer(struct harness *h, const struct harness_reply *reply);
  * gets it again when it resumes. */
 bool harness_piece(struct harness *h, const char *match, const void *ptr, size_t len);
 size_t harness_requests(const struct harness *h);
+bool harness_request_is_open(const struct harness *h, size_t i); /* not answered, not cancelled */
 const char *harness_request_line(const struct harness *h, size_t i);
 const char *harness_request_body(const struct harness *h, size_t i, size_t *ret_len);
 const char *harness_request_header(const struct harness *h, size_t i, const char *name);

@@ -243,6 +243,11 @@ void harness_hold(struct harness *h, bool hold)
     h->hold = hold;
 }
 
+bool harness_out_is_open(const struct harness *h, size_t i)
+{
+    return i < h->n_outs && h->outs[i]->batch;
+}
+
 void harness_settle_out(struct harness *h, size_t i, kp_outcome outcome, const kp_receipt *receipt)
 {
     static const enum end ends[] = {[KP_NONE] = END_UNSETTLED,

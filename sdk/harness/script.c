@@ -427,6 +427,11 @@ static const struct harness_request *request_at(const struct harness *h, size_t 
     return h->requests[i];
 }
 
+bool harness_request_is_open(const struct harness *h, size_t i)
+{
+    return i < h->n_requests && !h->requests[i]->ended;
+}
+
 const char *harness_request_line(const struct harness *h, size_t i)
 {
     return request_at(h, i)->line;

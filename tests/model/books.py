@@ -15,10 +15,13 @@ import collections
 
 
 class Trouble:
-    """[begin, end] of one life, in seconds of the test's clock."""
+    """[begin, end] of one life, in seconds of the test's clock; it was killed or stalled `at`."""
 
-    def __init__(self, life, begin, end):
-        self.life, self.begin, self.end = life, begin, end
+    def __init__(self, life, begin, end, at):
+        self.life, self.begin, self.end, self.at = life, begin, end, at
+
+    def holds(self, line):
+        return line.life == self.life and self.begin <= line.at <= self.end
 
 
 class Books:
@@ -75,8 +78,8 @@ class Books:
             self.went_back.append((line, last))
         self.shard_last[lane] = line
 
-    def tell_trouble(self, life, begin, end):
-        self.troubles.append(Trouble(life, begin, end))
+    def tell_trouble(self, life, begin, end, at=None):
+        self.troubles.append(Trouble(life, begin, end, end if at is None else at))
 
     def is_complete(self):
         """All that was sent has been delivered."""
@@ -93,7 +96,14 @@ class Books:
         self.where.setdefault((key, n), []).append((shard, int(sequence), sub))
 
     def is_excused(self, line):
-        return any(t.life == line.life and t.begin <= line.at <= t.end for t in self.troubles)
+        return any(trouble.holds(line) for trouble in self.troubles)
+
+    def read_again(self, trouble):
+        """How many records of the life in trouble came again elsewhere, and how many seconds before
+        it the oldest of them had been delivered."""
+        again = [line for lines in self.deliveries.values() if len(lines) > 1
+                 for line in lines if trouble.holds(line)]
+        return len(again), max((trouble.at - line.at for line in again), default=0.0)
 
     def twice(self):
         """Deliveries that nothing excuses: more than one of a record outside of trouble."""
@@ -167,8 +177,8 @@ def storms(calls, seconds, calm, n_shards):
     """The operations that were called too often. `calls` and `calm` are calls by (service,
     operation): during a fault of so many seconds, and per second without one. A fault may cost
     three times as much as calm, and in any case so many per second and shard, or in all."""
-    of_shard = {"GetRecords": 5.0, "GetShardIterator": 2.0, "PutRecords": 5.0, "UpdateItem": 3.0}
-    in_all = {"Scan": 2.5}
+    of_shard = {"GetRecords": 5.0, "GetShardIterator": 2.0, "PutRecords": 20.0, "UpdateItem": 3.0}
+    in_all = {"Scan": 4.0}
     found = []
     for (service, operation), n in sorted(calls.items()):
         allowed = max(of_shard.get(operation, 0.0) * n_shards or in_all.get(operation, 1.0),

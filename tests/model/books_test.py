@@ -151,14 +151,14 @@ class FindsWhatAWriterDoesWrong(unittest.TestCase):
 
 
 class FindsStorms(unittest.TestCase):
-    calm = {("kinesis", "PutRecords"): 20.0, ("dynamodb", "UpdateItem"): 2.0}
+    calm = {("kinesis", "PutRecords"): 80.0 / 3, ("dynamodb", "UpdateItem"): 2.0}
 
     def found(self, operation, n, service="kinesis"):
         return len(storms({(service, operation): n}, 4.0, self.calm, 4))
 
     def test_three_times_as_many_calls_as_in_calm_are_allowed(self):
-        self.assertEqual(self.found("PutRecords", 240), 0)
-        self.assertEqual(self.found("PutRecords", 250), 1)
+        self.assertEqual(self.found("PutRecords", 323), 0)
+        self.assertEqual(self.found("PutRecords", 324), 1)
 
     def test_calls_that_calm_does_not_have_are_one_a_second(self):
         self.assertEqual(self.found("ListShards", 7), 0)

@@ -27,8 +27,8 @@ from world import AwsError, Failed, Local, Process, Worker, tail_of, tap, wait_f
 STREAM, APPLICATION, FOREIGNER = "model", "model-app", "foreign:1:1"
 SHARDS = 4
 RATE = 800            # records per second
-N_KEYS = 200
-GO_ON_S = 5           # until both sides move again
+N_KEYS = 600          # more than a request of PutRecords has entries
+GO_ON_S = 8           # until both sides move again
 FAILOVER_S = 10
 KEYS_S = 900          # temporary keys last so long, the shortest time there is
 
@@ -127,11 +127,13 @@ class Run:
     def start_writer(self, env):
         path = os.path.join(self.folder, "in.jsonl")
         rng = random.Random(self.options.seed)
-        numbers = dict.fromkeys((f"k{i:03d}" for i in range(N_KEYS)), 0)
-        keys = list(numbers)
+        keys = [f"k{i:03d}" for i in range(N_KEYS)]
+        numbers = dict.fromkeys(keys, 0)
         with open(path, "w", encoding="ascii") as f:
             for i in range(int(RATE * 600)):  # longer than any run
-                key = rng.choice(keys)
+                # When the service refuses one of two entries of a key, they change places. So a key
+                # comes once in a request; but for aggregates, of which a shard gets one at a time.
+                key = rng.choice(keys) if self.options.aggregate else keys[i % N_KEYS]
                 f.write(json.dumps({"t": 1700000000000 + i * 1000 // RATE, "k": key,
                                     "n": numbers[key]}) + "\n")
                 numbers[key] += 1
@@ -284,7 +286,7 @@ class Run:
                     others += 1
             kept = kept and self.write_row(shard, "SET leaseCounter = :now", FOREIGNER)
         self.result("a lease that another has taken is read no more after a renewal is due",
-                    last - taken < FAILOVER_S / 3 + 1.5, f"{last - taken:.1f} s")
+                    last - taken < (FAILOVER_S / 3 + 1.5) * world.SLOW, f"{last - taken:.1f} s")
         self.result("the other shards are read meanwhile", others > 0)
         self.result("it is not taken from an owner that renews it and has its share", bool(kept),
                     f"{self.row(shard).get('leaseOwner')} has it")

@@ -195,7 +195,8 @@ class Model:
         self.gap("kill", worker)
         worker.is_stopping = True
         worker.destroy()
-        self.books.tell_trouble(worker.number, self.now() - CHECKPOINT_S - 5, self.now() + 1)
+        self.books.tell_trouble(worker.number, self.now() - CHECKPOINT_S - 5, self.now() + 1,
+                                self.now())
         return True
 
     def stall(self):
@@ -207,7 +208,7 @@ class Model:
         worker.was_stalled = True
         worker.stalled_until = self.now() + self.options.failover + self.random.uniform(2, 5)
         self.books.tell_trouble(worker.number, self.now() - CHECKPOINT_S - 5,
-                                worker.stalled_until + NOTICED_S)
+                                worker.stalled_until + NOTICED_S, self.now())
         return True
 
     def gap(self, kind, worker):
@@ -323,9 +324,9 @@ class Model:
                     (int(checkpoint), row["checkpointSubSequenceNumber"]) != last[key]):
                 wrong.append(f"{key} stands at {checkpoint}."
                              f"{row.get('checkpointSubSequenceNumber')}, not {last[key]}")
+            # Whose a row is whose shard has ended, or who had asked for it, is nobody's concern.
             wrong += [f"{key} has {name} {row[name]}" for name in
-                      ("leaseOwner", "checkpointOwner", "pendingCheckpoint")
-                      if name in row and (is_open or name != "leaseOwner")]
+                      ("leaseOwner", "checkpointOwner", "pendingCheckpoint") if name in row and is_open]
         wrong += [f"{key} is open and has no row" for key, shard in shards.items()
                   if key not in rows and "EndingSequenceNumber" not in shard["SequenceNumberRange"]]
         return wrong
@@ -382,14 +383,19 @@ class Model:
         limits = {"kill": self.options.failover + most, "stall": self.options.failover + most,
                   "stop": most}
         results = []
+        for trouble in self.books.troubles:
+            n, age_s = self.books.read_again(trouble)
+            self.say(f"of life {trouble.life}, killed or stalled after {trouble.at:.1f} s, {n} records "
+                     f"came again, the oldest from {age_s:.1f} s before")
         for kind, limit_s in limits.items():
             gaps = [gap for gap in self.gaps if gap.kind == kind]
             took = [s for gap in gaps for s in gap.took.values()]
             if not took:
                 continue
             longest = max(took)
-            self.say(f"{kind}: {len(took)} shards of {len(gaps)} lives were read elsewhere after "
-                     f"{min(took):.1f} to {longest:.1f} s")
+            for gap in gaps:
+                self.say(f"after the {kind} of life {gap.life} another life read " + (", ".join(
+                    f"{short([shard])} after {s:.1f} s" for shard, s in gap.took.items()) or "none"))
             results.append((f"after a {kind} its shards are read elsewhere within "
                             f"{limit_s * world.SLOW:.0f} s", longest <= limit_s * world.SLOW,
                             f"{longest:.1f} s"))

@@ -325,8 +325,9 @@ class Worker(Process):
         return found
 
     def owns(self, row):
-        """Is it the owner of this lease?"""
-        return f":{self.pid}:" in row.get("leaseOwner", "") + ":"
+        """Does it work on this lease? While it is handed over that is the old owner."""
+        worker = row.get("checkpointOwner") or row.get("leaseOwner", "")
+        return f":{self.pid}:" in worker + ":"
 
     def counts(self):
         with open(self.summary, encoding="utf-8") as f:

@@ -9,13 +9,13 @@ return { kpipe = 1, name = "good", flows = { main = {
   k.source.generate { count = p.Count }, k.sink.file { path = "good.txt" } } } }
 END
 
-for command in run check show graph plugins plugin new local provision; do
+for command in run check show graph plugins plugin new local provision leases; do
     kpipe $command --help
     is "$command --help goes to standard output and ends with 0" "$code $(head -c 12 out) $(messages)" \
         "0 usage: kpipe 0"
 done
 kpipe help
-is "help names every command" "$code $(grep -c '^  kpipe ' out)" "0 11"
+is "help names every command" "$code $(grep -c '^  kpipe ' out)" "0 12"
 kpipe --version
 has "--version" "$(cat out)" "kpipe 0."
 kpipe
@@ -28,7 +28,7 @@ refuses "an option that resembles none" 2 "run has no option --zzzzzzzz" run --z
 refuses "an unknown short option" 2 "has no option -x" run -x good.lua
 refuses "an option without its value" 2 "--until wants a value" run good.lua --until
 refuses "a value for an option that has none" 2 "--aws takes no value" run --aws=yes good.lua
-for command in check show graph plugins new local "provision synth"; do
+for command in check show graph plugins new local "provision synth" leases; do
     # shellcheck disable=SC2086 # two words
     refuses "$command with an unknown option" 2 "has no option --bogus" $command --bogus
 done
@@ -51,6 +51,13 @@ refuses "local --port that is none" 2 "--port wants a number" local --port 65536
 refuses "local --listen of no address" 2 "--listen wants an address" local --listen nowhere:x
 refuses "local --durability that is none" 2 "--durability wants fsync, os or memory" local --port 0 --durability often
 refuses "plugins of an unknown name" 2 'no plugin brings "kinesi"' plugins kinesi
+kpipe plugins pipeline
+has "plugins pipeline: the options beside the flows" "$code $(tr -s ' ' <out)" " failover_time duration 1s..10m 10s "
+kpipe plugins pipeline --json
+yes "and as JSON" "$PYTHON" -c '
+import json
+names = [row["name"] for row in json.load(open("out"))["elements"][0]["options"]]
+assert "leases" in names and "coordination" in names, names'
 refuses "new plugin of an impossible name" 2 "is no plugin name" new plugin Bad_Name --kind sink
 
 kpipe run good.lua --set Cuont=3

@@ -5,19 +5,19 @@
 . "$(dirname "$0")/lib.sh"
 
 pipeline write.lua <<'EOF'
-local orders = k.resource.stream { name = "orders", shards = 2 }
+local orders = k.resource.stream { name = "orders", shards = 5 }
 return { kpipe = 1, name = "write", leases = "file:write.lease", resources = { orders }, flows = { main = {
   k.source.file { path = { "lines.txt" } },
   k.sink.kinesis { stream = orders, aggregate = true, linger = "20ms" } } } }
 EOF
 pipeline read.lua <<'EOF'
-local orders = k.resource.stream { name = "orders", shards = 2 }
+local orders = k.resource.stream { name = "orders", shards = 5 }
 return { kpipe = 1, name = "read", resources = { orders }, flows = { main = {
   k.source.kinesis { stream = orders, batch = { records = 700 } },
   k.sink.file { path = "read.txt" } } } }
 EOF
 pipeline raw.lua <<'EOF'
-local orders = k.resource.stream { name = "orders", shards = 2 }
+local orders = k.resource.stream { name = "orders", shards = 5 }
 return { kpipe = 1, name = "raw", resources = { orders }, flows = { main = {
   k.source.kinesis { stream = orders, deaggregate = false },
   k.sink.null {} } } }

@@ -88,7 +88,7 @@ bool java_delivers(const struct java *java, size_t lane)
 
 static struct lease_call call_of(struct java *java, enum lease_op op, size_t lane)
 {
-    struct lease_call call = {.op = op, .layout = LEASE_LAYOUT_KCL3_SINGLE};
+    struct lease_call call = {.op = op, .layout = java->world->layout};
 
     call.was = call.to = (struct lease){.key = java->world->lanes[lane].key, .throughput = -1};
     call.was.counter = java->held[lane].counter;
@@ -263,6 +263,8 @@ static void begin(struct java *java, size_t lane)
         return;
     held->position = world_records(java->world, lane, row->checkpoint);
     held->is_reading = true;
+    if (!strcmp(row->checkpoint, LEASE_LATEST))
+        java->world->lanes[lane].done = held->position;
     world_note(java->world, "%s: reads %zu from %s", java->worker->id, lane, row->checkpoint);
     world_settled(java->world, lane, held->position, held->position);
 }
@@ -477,7 +479,7 @@ static void discover(struct java *java)
 
 static void write_metrics(struct java *java)
 {
-    struct lease_call call = {.op = LEASE_METRICS, .layout = LEASE_LAYOUT_KCL3_SINGLE};
+    struct lease_call call = {.op = LEASE_METRICS, .layout = java->world->layout};
 
     call.worker = (struct lease_worker){
         .id = java->worker->id, .updated_s = clock_wall_ms() / 1000, .cpu = -1, .cpu_limit = 100};
@@ -487,7 +489,7 @@ static void write_metrics(struct java *java)
 static struct lease_call lock_call(struct java *java, enum lease_op op,
                                    const struct lease_lock *was)
 {
-    struct lease_call call = {.op = op, .layout = LEASE_LAYOUT_KCL3_SINGLE, .lock_was = was};
+    struct lease_call call = {.op = op, .layout = java->world->layout, .lock_was = was};
 
     snprintf(java->version, sizeof java->version, "%s-%u", java->worker->id, java->versions++);
     call.lock = (struct lease_lock){

@@ -40,7 +40,7 @@ struct world_lane {
     bool is_excused;   /* its row was deleted by hand when it was closed: it need not be worked
                           through */
     /* as the table had it a step ago */
-    bool had_row;
+    bool had_row, ever_had_row;
     struct lease row;     /* [owned] */
     int64_t broken_ms;    /* when its lease was last taken from a live worker, or its row deleted by
                              hand */
@@ -74,7 +74,7 @@ struct world_worker {
     int64_t list_ms, next_list_ms;
     int64_t stalled_until;
     bool host_stalls; /* too; else only the lease thread */
-    bool is_stopping, is_releasing, has_failed;
+    bool is_stopping, is_releasing;
     struct host_lane hosts[WORLD_LANES];
     /* Java */
     struct java *java; /* [owned] */
@@ -84,6 +84,7 @@ struct world {
     struct memory_table *table;
     uint64_t seed, random;
     const char *begin;
+    enum lease_layout layout; /* where KCL 3 keeps its things */
     struct world_lane lanes[WORLD_LANES];
     size_t n_lanes;
     struct world_worker workers[WORLD_WORKERS];
@@ -133,6 +134,18 @@ void fleet_world_run(struct world *world, int64_t ms);
 const char *world_unrest(struct world *world);
 /* Runs until that is so. False: it was not within that time. */
 bool world_settles(struct world *world, int64_t within_ms);
+
+/* Somebody did not keep to the rules of this lane a moment ago: took it from a live worker, deleted
+ * its row. Then it may be delivered by two for as long as the fail-over time. */
+bool world_is_broken(const struct world_lane *lane);
+
+/* Nobody has to work through this lane, though it is closed. */
+bool world_is_excused(const struct world *world, size_t lane);
+
+/* ---- fleet_host.c */
+void kpipe_start(struct world_worker *worker);
+void kpipe_step(struct world_worker *worker);
+bool kpipe_delivers(const struct world_worker *worker, size_t lane);
 
 /* ---- fleet_java.c */
 struct java *java_new(struct world_worker *worker);

@@ -275,6 +275,8 @@ static struct lease_call roll(const struct memory_table *table)
         call.was.owner = pick(owners, 4);
     if (chance(6))
         call.was.checkpoint_owner = pick(owners, 4);
+    if (call.op == LEASE_TAKE_BACK && !call.was.checkpoint_owner)
+        call.was.checkpoint_owner = T("x"); /* to whom else? */
     if (!call.was.checkpoint || chance(6))
         call.was.checkpoint = pick(checkpoints, 4);
     call.to.owner = pick(owners, 3);

@@ -4,6 +4,7 @@ return {
   kpipe = 1,
   name = "shared",
   leases = "dynamdb",
+  maxLeasesForWorker = 5,
   coordination = {
     layout = "kcl3",
     failover_time = "100ms",
@@ -15,5 +16,5 @@ return {
     worker_identifier = "pod 3",
     initial_position = "latest",
   },
-  flows = { main = { k.source.generate {}, k.sink.null {} } },
+  flows = { main = { k.source.generate {}, k.sink.null { attempts = 3 } } },
 }
