@@ -37,12 +37,16 @@ class Gap:
     def __init__(self, kind, life, begin, shards):
         self.kind, self.life, self.begin = kind, life, begin
         self.open = set(shards)
-        self.took = {}
+        self.took = {}    # shard -> seconds
+        self.judged = []  # the same, from the last time that another life was killed or stalled:
+                          # it may have been the one that was about to take them
 
-    def see(self, line):
+    def see(self, line, troubles):
         if line.life != self.life and line.shard in self.open and line.at > self.begin:
             self.open.discard(line.shard)
             self.took[line.shard] = line.at - self.begin
+            self.judged.append(line.at - max(
+                [self.begin, *(t.at for t in troubles if t.life != self.life and t.at < line.at)]))
 
 
 class Model:
@@ -126,7 +130,7 @@ class Model:
         for gap in self.gaps:
             if gap.open:
                 for line in lines + later:
-                    gap.see(line)
+                    gap.see(line, self.books.troubles)
         for worker in self.lives:
             if worker.stalled_until is not None and self.now() >= worker.stalled_until:
                 worker.stalled_until = None
@@ -389,10 +393,10 @@ class Model:
                      f"came again, the oldest from {age_s:.1f} s before")
         for kind, limit_s in limits.items():
             gaps = [gap for gap in self.gaps if gap.kind == kind]
-            took = [s for gap in gaps for s in gap.took.values()]
-            if not took:
+            judged = [s for gap in gaps for s in gap.judged]
+            if not judged:
                 continue
-            longest = max(took)
+            longest = max(judged)
             for gap in gaps:
                 self.say(f"after the {kind} of life {gap.life} another life read " + (", ".join(
                     f"{short([shard])} after {s:.1f} s" for shard, s in gap.took.items()) or "none"))
