@@ -2,11 +2,13 @@
  *
  * Lanes, rows and what they name as relatives become the nodes of one graph, sorted by key. Two
  * walks mark it:
- *   passed  up from every row that has begun: nobody begins a lane before its parents have ended,
- * so a lane without a row above it is done and was cleaned up; it is not to be made again, though
- * the stream lists it for as long as it keeps records below   down from every row, over lanes that
- * are missing: what comes after a leased lane A lane is missing when it is listed, has no row and
- * is not passed.
+ *
+ *   passed  up from every row that has begun: nobody begins a lane before its parents have
+ *           ended, so a lane above it that has no row is done and was cleaned up; it is not to
+ *           be made again, though the stream lists it for as long as it keeps its records
+ *   below   down from every row, over lanes that are missing: what comes after a leased lane
+ *
+ * A lane is missing when it is listed, has no row and is not passed.
  */
 #include "core/lease/sync.h"
 

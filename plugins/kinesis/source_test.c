@@ -278,8 +278,8 @@ TEST(a_split_is_followed_parent_before_children)
     harness_free(h);
 }
 
-#define MERGED                                                                                  \
-    "{\"ShardId\":\"shardId-000000000002\",\"ParentShardId\":\"shardId-000000000000\","               \
+#define MERGED                                                                          \
+    "{\"ShardId\":\"shardId-000000000002\",\"ParentShardId\":\"shardId-000000000000\"," \
     "\"AdjacentParentShardId\":\"shardId-000000000001\"}"
 
 TEST(a_merged_shard_waits_for_both_parents)

@@ -94,6 +94,12 @@ void harness_work(kp_node *node, void (*fn)(void *), void (*after)(kp_node *, vo
     *last = work;
 }
 
+static bool do_next(struct harness *h)
+{
+    return harness_feed_next(h) || run_work(h) || harness_out_settle_arrived(h) ||
+           harness_lanes_tell(h) || harness_grants_step(h) || harness_lanes_wake(h) || fire_due(h);
+}
+
 void harness_pump(struct harness *h)
 {
     int rounds = 0;
@@ -103,9 +109,7 @@ void harness_pump(struct harness *h)
         return;
     h->pumping = true;
     while (more && rounds++ < PUMP_ROUNDS) {
-        more = harness_feed_next(h) || run_work(h) || harness_out_settle_arrived(h) ||
-               harness_lanes_tell(h) || harness_grants_step(h) || harness_lanes_wake(h) ||
-               fire_due(h);
+        more = do_next(h);
         if (!more && h->opened)
             uv_run(&h->loop, UV_RUN_NOWAIT);
         if (!more)

@@ -176,6 +176,10 @@ static void decide_fate(void *arg, const struct lease_call *call, struct memory_
     fate->is_reply_lost = !fate->is_request_lost && luck < 2 * world->lost_per_1000;
     if (fate->is_request_lost || fate->is_reply_lost)
         fate->reply_ms = 500 + (int64_t)world_roll(world, 3000);
+    else if (luck < 3 * world->lost_per_1000) /* late on its way there */
+        fate->request_ms = (int64_t)world_roll(world, 3000);
+    else if (luck < 4 * world->lost_per_1000) /* or back */
+        fate->reply_ms = (int64_t)world_roll(world, 3000);
     if (getenv("KPIPE_MODEL_CALLS") && call->was.key)
         world_note(world, "%s: call %d on %s at %llu, to %s%s", ((struct world_worker *)arg)->id,
                    call->op, call->was.key, (unsigned long long)call->was.counter,

@@ -89,7 +89,7 @@ struct world {
     size_t n_lanes;
     struct world_worker workers[WORLD_WORKERS];
     size_t n_workers;
-    unsigned lost_per_1000; /* answers, and as many requests */
+    unsigned lost_per_1000; /* requests, as many answers, and as many of both are late */
     size_t max_leases;
     unsigned moves; /* changes of owners */
     unsigned errors;

@@ -260,6 +260,25 @@ static const char *const owners[] = {"a", "b", "c", NULL};
 static const char *const checkpoints[] = {"TRIM_HORIZON", "100", "200", "SHARD_END"};
 
 /* Any call, mostly one that knows how the row stands. */
+/* What a write would set. */
+static void roll_to(struct lease_call *call)
+{
+    call->to.owner = pick(owners, 3);
+    call->to.checkpoint = pick(checkpoints, 4);
+    call->to.sub = kpw_random_below(&dice, 5);
+    call->to.throughput = chance(2) ? -1 : (double)kpw_random_below(&dice, 1000) / 8;
+    if (call->op == LEASE_PREPARE || chance(2)) {
+        call->to.pending = pick(checkpoints, 4);
+        call->to.pending_sub = kpw_random_below(&dice, 5);
+    }
+    if (chance(2))
+        call->to.parents[0] = T("p-1"), call->to.parents[1] = chance(2) ? T("p-2") : NULL;
+    if (chance(2))
+        call->to.children[0] = T("c-1"), call->to.children[1] = chance(2) ? T("c-2") : NULL;
+    if (chance(2))
+        call->to.low = T("0"), call->to.high = T("9");
+}
+
 static struct lease_call roll(const struct memory_table *table)
 {
     static const char *const keys[] = {"s-1", "s-2", "s-3"};
@@ -279,20 +298,7 @@ static struct lease_call roll(const struct memory_table *table)
         call.was.checkpoint_owner = T("x"); /* to whom else? */
     if (!call.was.checkpoint || chance(6))
         call.was.checkpoint = pick(checkpoints, 4);
-    call.to.owner = pick(owners, 3);
-    call.to.checkpoint = pick(checkpoints, 4);
-    call.to.sub = kpw_random_below(&dice, 5);
-    call.to.throughput = chance(2) ? -1 : (double)kpw_random_below(&dice, 1000) / 8;
-    if (call.op == LEASE_PREPARE || chance(2)) {
-        call.to.pending = pick(checkpoints, 4);
-        call.to.pending_sub = kpw_random_below(&dice, 5);
-    }
-    if (chance(2))
-        call.to.parents[0] = T("p-1"), call.to.parents[1] = chance(2) ? T("p-2") : NULL;
-    if (chance(2))
-        call.to.children[0] = T("c-1"), call.to.children[1] = chance(2) ? T("c-2") : NULL;
-    if (chance(2))
-        call.to.low = T("0"), call.to.high = T("9");
+    roll_to(&call);
     call.checks_hand_off = chance(2);
     call.gives_up = chance(3);
     return call;
