@@ -183,18 +183,20 @@ static bool is_ours(const struct lease_row *row, const struct lease *row_now)
 static void write_was_there(struct fleet_call *call, const struct lease *row_now)
 {
     struct lease_row *row = call->row;
-    bool has_moved = row_now->counter != row->state->known.counter;
+    struct row_state *s = row->state;
+    bool has_moved = row_now->counter != s->known.counter;
+    int64_t sent_ms = s->unsure ? s->unsure_ms : call->made_ms; /* it may have been the first */
 
     row_learn(row, row_now,
               fleet_now(row->fleet)); /* what is owed of the position is still dirty */
-    if (has_moved) {
-        row->state->sent_ms = call->made_ms;
-        row->valid_until = valid_until(row->fleet, call->made_ms);
+    if (has_moved && sent_ms > s->sent_ms) {
+        s->sent_ms = sent_ms;
+        row->valid_until = valid_until(row->fleet, sent_ms);
     }
     if (call->op == LEASE_CHECKPOINT && has_moved && row_now->checkpoint &&
         !strcmp(row_now->checkpoint, call->text) && row_now->sub == call->sub)
         position_stored(call);
-    if (row->state->phase != ROW_LEAVING && row->state->known.checkpoint_owner)
+    if (s->phase != ROW_LEAVING && s->known.checkpoint_owner)
         leave_begin(row, fleet_now(row->fleet));
 }
 
@@ -239,7 +241,7 @@ static void wrote(struct fleet_call *call, const struct lease_reply *reply)
     } else if (reply->status == LEASE_REFUSED) {
         write_refused(call, reply->row);
     } else {
-        s->unsure++;
+        row_set_unsure(row, call->made_ms);
         s->retry_ms = fleet_now(fleet) + RETRY_MS + (int64_t)fleet_random(fleet, RETRY_MS);
         fleet_call_failed(call, reply);
     }

@@ -50,6 +50,7 @@ struct row_state {
     int64_t finished_ms; /* since when it could be deleted, 0: it may not */
     int64_t ended_ms;    /* when SHARD_END was first seen as its watermark, 0: not yet */
     unsigned unsure;     /* writes since `known` that may have happened */
+    int64_t unsure_ms;   /* when the first of them left */
     uint64_t bytes_then; /* of row->bytes, at the last renewal */
     int64_t bytes_ms;
     double throughput;                     /* KB/s, moving average; below 0: unknown */
@@ -161,7 +162,9 @@ static inline bool row_has_ended(const struct lease_row *row)
 /* The row stands so in the table. */
 void row_learn(struct lease_row *row, const struct lease *lease, int64_t now);
 void row_set_text(char **to, const char *text); /* copies; NULL for "" */
-void row_forget(struct lease_row *row);         /* it is not in the table any more */
+/* A write that left then has no answer. */
+void row_set_unsure(struct lease_row *row, int64_t made_ms);
+void row_forget(struct lease_row *row); /* it is not in the table any more */
 
 /* ---- fleet_scan.c */
 void scan_run(struct fleet *fleet, int64_t now);

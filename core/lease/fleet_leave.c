@@ -45,7 +45,7 @@ static void handed_over(struct fleet_call *call, const struct lease_reply *reply
     int64_t now = fleet_now(fleet);
 
     if (reply->status == LEASE_FAILED) {
-        s->unsure++;
+        row_set_unsure(row, call->made_ms);
         s->retry_ms = now + RETRY_MS;
         fleet_call_failed(call, reply);
         return;

@@ -153,6 +153,14 @@ void row_learn(struct lease_row *row, const struct lease *lease, int64_t now)
     pthread_mutex_unlock(&row->lock);
 }
 
+void row_set_unsure(struct lease_row *row, int64_t made_ms)
+{
+    struct row_state *s = row->state;
+
+    if (!s->unsure++)
+        s->unsure_ms = made_ms;
+}
+
 void row_forget(struct lease_row *row)
 {
     struct row_state *s = row->state;

@@ -99,7 +99,7 @@ static bool is_fading(const struct lease_row *row, int64_t now)
            now - row->state->moved_ms > row->fleet->config.failover_ms * 3 / 4;
 }
 
-static struct take_lease view_of(const struct lease_row *row, int64_t now)
+static struct take_lease view_of(const struct lease_row *row, int64_t now, int64_t very_old_ms)
 {
     const struct row_state *s = row->state;
     const struct fleet *fleet = row->fleet;
@@ -108,13 +108,26 @@ static struct take_lease view_of(const struct lease_row *row, int64_t now)
     return (struct take_lease){
         .owner = s->known.owner,
         .is_free = is_free,
-        .is_very_old = is_free && s->moved_ms != ROW_NEVER &&
-                       now - s->moved_ms > 3 * fleet->config.failover_ms,
+        .is_very_old = is_free && s->moved_ms != ROW_NEVER && now - s->moved_ms > very_old_ms,
         /* KCL 2 takes a lease that is being handed over without clearing checkpointOwner. */
         .is_moving = (s->known.checkpoint_owner && fleet_hands_over(fleet, s->known.owner)) ||
                      !may_take(row, now) || is_fading(row, now),
         .hands_over = fleet_hands_over(fleet, s->known.owner) && !s->known.checkpoint_owner,
     };
+}
+
+/* When anybody takes a free lease, whatever his share: KCL waits for three times the fail-over
+ * time. Among kpipe's workers it is two rounds, for what somebody has too much of is asked for
+ * later, and nothing is read twice. */
+static int64_t very_old_after(struct fleet *fleet)
+{
+    int64_t failover = fleet->config.failover_ms;
+
+    for (struct lease_row *row = fleet_first(fleet); row; row = row->next)
+        if (row->state->is_stored && row->state->known.owner &&
+            !fleet_hands_over(fleet, row->state->known.owner))
+            return 3 * failover;
+    return failover * 7 / 5;
 }
 
 static void take_shares(struct fleet *fleet, int64_t now)
@@ -128,13 +141,14 @@ static void take_shares(struct fleet *fleet, int64_t now)
                             .max_leases = fleet->config.max_leases,
                             .max_steals = fleet->config.max_steals,
                             .random = &fleet->random};
+    int64_t very_old_ms = very_old_after(fleet);
     struct take_result result;
 
     for (; row; row = row->next) {
         if (!row->state->is_stored || row_has_ended(row) || row->state->is_own)
             continue;
         rows[in.n] = row;
-        views[in.n++] = view_of(row, now);
+        views[in.n++] = view_of(row, now, very_old_ms);
     }
     result = take_plan(&in, steps);
     if (result.spilled && result.spilled != fleet->spilled)

@@ -292,6 +292,18 @@ static bool is_elsewhere(struct request *request, struct slot *slot, const kp_re
     return true;
 }
 
+/* Records that went as they are: as in deliver_users(). */
+static void prefetch_slots(const struct request *request, uint32_t n)
+{
+    const struct item *ahead;
+
+    if (n + 2 * AHEAD < request->n_slots)
+        __builtin_prefetch(request->slots[n + 2 * AHEAD].first);
+    if (n + AHEAD >= request->n_slots || !(ahead = request->slots[n + AHEAD].first))
+        return;
+    __builtin_prefetch(&kp_at(ahead->pending->b, ahead->i)->outcome, 1);
+}
+
 static void slot_answered(void *arg, uint32_t n, const struct put_result *result)
 {
     struct answer *answer = arg;
@@ -305,6 +317,7 @@ static void slot_answered(void *arg, uint32_t n, const struct put_result *result
         .sequence = {result->sequence, result->sequence_len},
     };
 
+    prefetch_slots(request, n);
     if (result->error_len) {
         slot_failed(answer, slot, result);
         return;

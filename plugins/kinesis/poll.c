@@ -189,6 +189,7 @@ static void ask(struct shard *shard)
         return;
     if (!shard_take_slab(shard, shard->expected + shard->expected / 8 + CAPACITY_MIN)) {
         tempo_give_slot(shard);
+        tempo_no_memory(shard);
         return;
     }
     shard->limit = limit < 1 ? 1 : limit > 10000 ? 10000 : (uint32_t)limit;

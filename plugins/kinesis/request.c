@@ -104,25 +104,59 @@ struct slot *request_new_slot(struct request *request, uint32_t target)
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
+/* Names with their heads, as they are in CBOR. */
+#define DATA_OF_2                  \
+    "\xa2\x64" /* a map of two: */ \
+    "Data"
+#define DATA_OF_3 \
+    "\xa3\x64"    \
+    "Data"
+#define KEY_NAME "\x6cPartitionKey"
+#define HASH_NAME \
+    "\x6f"        \
+    "ExplicitHashKey"
+#define NAMES_MAX 96 /* bytes of an entry in CBOR beside data, key and hash key */
+
+static char *put(char *to, const void *ptr, size_t len)
+{
+    if (len)
+        memcpy(to, ptr, len);
+    return to + len;
+}
+
+static char *put_head(char *to, size_t data_len, bool has_hash)
+{
+    to = put(to, has_hash ? DATA_OF_3 : DATA_OF_2, sizeof(DATA_OF_2) - 1);
+    return to + kpw_cbor_head(to, KPW_CBOR_MAJOR_BYTES, data_len);
+}
+
+/* The texts are known to be UTF-8. */
+static char *put_keys(char *to, kp_slice key, kp_slice hash)
+{
+    to = put(to, KEY_NAME, sizeof(KEY_NAME) - 1);
+    to += kpw_cbor_head(to, KPW_CBOR_MAJOR_TEXT, key.len);
+    to = put(to, key.ptr, key.len);
+    if (!hash.len)
+        return to;
+    to = put(to, HASH_NAME, sizeof(HASH_NAME) - 1);
+    to += kpw_cbor_head(to, KPW_CBOR_MAJOR_TEXT, hash.len);
+    return put(to, hash.ptr, hash.len);
+}
+
 void request_write_head(struct request *request, size_t data_len, bool has_hash)
 {
-    struct kpw_buf *t = &request->body;
+    char *to = kpw_buf_reserve(&request->body, NAMES_MAX);
 
-    kpw_cbor_put_map(t, has_hash ? 3 : 2);
-    kpw_cbor_put_cstr(t, "Data");
-    kpw_cbor_put_head(t, KPW_CBOR_MAJOR_BYTES, data_len);
+    if (to)
+        request->body.len += (size_t)(put_head(to, data_len, has_hash) - to);
 }
 
 void request_write_keys(struct request *request, kp_slice key, kp_slice hash)
 {
-    struct kpw_buf *t = &request->body;
+    char *to = kpw_buf_reserve(&request->body, NAMES_MAX + key.len + hash.len);
 
-    kpw_cbor_put_cstr(t, "PartitionKey");
-    kpw_cbor_put_text(t, key.ptr, key.len);
-    if (hash.len) {
-        kpw_cbor_put_cstr(t, "ExplicitHashKey");
-        kpw_cbor_put_text(t, hash.ptr, hash.len);
-    }
+    if (to)
+        request->body.len += (size_t)(put_keys(to, key, hash) - to);
 }
 
 void request_write_json(struct request *request, kp_slice data, kp_slice key, kp_slice hash)
@@ -143,7 +177,7 @@ void request_write_json(struct request *request, kp_slice data, kp_slice key, kp
 
 void request_write_item(struct request *request, const struct item *item)
 {
-    char text[KPW_U128_SIZE];
+    char text[KPW_U128_SIZE], *to, *at;
     kp_slice key = {item->key, item->key_len};
     kp_slice hash = {text, item->has_hash ? kpw_u128_format(item->hash, text) : 0};
 
@@ -151,9 +185,11 @@ void request_write_item(struct request *request, const struct item *item)
         request_write_json(request, (kp_slice){item->data, item->len}, key, hash);
         return;
     }
-    request_write_head(request, item->len, item->has_hash);
-    kpw_buf_append(&request->body, item->data, item->len);
-    request_write_keys(request, key, hash);
+    to = kpw_buf_reserve(&request->body, NAMES_MAX + item->len + key.len + hash.len);
+    if (!to)
+        return;
+    at = put(put_head(to, item->len, item->has_hash), item->data, item->len);
+    request->body.len += (size_t)(put_keys(at, key, hash) - to);
 }
 
 enum add_result request_add(struct sink *sink, struct request *request, uint32_t index)
@@ -164,6 +200,7 @@ enum add_result request_add(struct sink *sink, struct request *request, uint32_t
     size_t before = t->len, bytes = (size_t)item->len + item->key_len;
     struct slot *slot;
 
+    __builtin_prefetch(item->next);
     if (request->n_slots == PUT_RECORDS_MAX ||
         (request->count && request->payload + bytes > PUT_BYTES_MAX))
         return FULL;

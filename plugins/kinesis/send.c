@@ -15,13 +15,14 @@
 #define WORTH_BYTES   (128 * 1024)
 #define WORTH_USERS   10000 /* with aggregates */
 #define WORTH_TEXT    (256 * 1024)
-/* Of the backlog no more is taken while so many records, and some per shard, could go: enough for
- * all requests under way and the next. */
-#define AT_HAND       32768
-#define AT_HAND_SHARD 64
-#define SHARES        4  /* of these one shard has one at most */
-#define PROBES        10 /* entries for a shard that throttles all */
-#define GRID_MS       10 /* shards that wait for their pace wake up together */
+/* Of the backlog no more is taken while enough records for the requests under way and the next
+ * ones, and some per shard, could go: with aggregates so many ... */
+#define USERS_AT_HAND       32768
+#define USERS_AT_HAND_SHARD 64
+#define AT_HAND_SHARD       8  /* ... and without */
+#define SHARES              4  /* of these one shard has one at most */
+#define PROBES              10 /* entries for a shard that throttles all */
+#define GRID_MS             10 /* shards that wait for their pace wake up together */
 
 static void call_ended(kp_node *node, void *arg, const kp_aws_response *response)
 {
@@ -154,7 +155,10 @@ static int64_t sooner(int64_t a, int64_t b)
 
 static uint64_t enough_at_hand(const struct sink *sink)
 {
-    return AT_HAND + (uint64_t)sink->n_targets * AT_HAND_SHARD;
+    if (sink->aggregates)
+        return USERS_AT_HAND + (uint64_t)sink->n_targets * USERS_AT_HAND_SHARD;
+    return (uint64_t)(sink->config->in_flight + 2) * 2 * PUT_RECORDS_MAX +
+           (uint64_t)sink->n_targets * AT_HAND_SHARD;
 }
 
 /* What waits, and how it could go. Returns when more of it may, -1: nothing else waits for a time.

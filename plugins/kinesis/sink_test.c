@@ -429,3 +429,55 @@ TEST(what_is_behind_a_batch_that_goes_back_goes_back_too)
     EQ_INT(harness_outcome(h, 1), KP_RETRY); /* only once, but it must not overtake */
     harness_free(h);
 }
+
+TEST(what_several_requests_bring_back_goes_again_in_its_order)
+{
+    struct harness *h = sink(", order = 'none', in_flight = 2");
+    const char **list = many(1000);
+
+    refuse(h, 500, "InternalFailure");
+    refuse(h, 500, "InternalFailure");
+    harness_feed(h, "a", list);
+    EQ_INT(n_puts(h), 2);
+    answer_many(h, 500);
+    answer_many(h, 500);
+    harness_advance(h, 5000);
+    EQ_INT(n_puts(h), 4);
+    YES(body_has(h, 2, "[{\"Data\":\"cjA=\""));    /* r0 */
+    YES(body_has(h, 3, "{\"Data\":\"cjk5OQ==\"")); /* r999 */
+    EQ_INT(harness_count(h, KP_DELIVERED), 1000);
+    harness_free(h);
+    free_many(list);
+}
+
+/* A map that comes while records are under way: they may come back, and belong elsewhere by then.
+ */
+TEST(with_another_map_later_records_of_a_key_wait_for_what_is_under_way)
+{
+    struct harness *h = sink(", linger = '0ms'");
+
+    list(h, TWO_SHARDS);
+    answer(h, TAKEN("1", "1"));
+    feed_keyed(h, "x", "b");
+    harness_advance(h, 10);
+    EQ_INT(harness_counter(h, "shard_maps"), 1);
+    harness_aws_answer(h, "PutRecords", 200, NULL, "{\"Records\":[" THROTTLE "]}", 3000);
+    feed_keyed(h, "x", "a");
+    list(h, "{\"Shards\":[" LISTED("0", "0", BELOW, OPEN) "," LISTED("3", HALF, LAST, OPEN) "]}");
+    answer(h, TAKEN("3", "1"));
+    feed_keyed(h, "y", "b"); /* another shard has it than the map says */
+    harness_advance(h, 10);
+    EQ_INT(harness_counter(h, "shard_maps"), 2);
+    EQ_INT(n_puts(h), 3);
+    feed_keyed(h, "x", "a");
+    harness_advance(h, 2000);
+    EQ_INT(n_puts(h), 3);
+    answer(h, TAKEN("0", "5") "," TAKEN("0", "6"));
+    harness_advance(h, 5000);
+    EQ_INT(n_puts(h), 4);
+    EQ_INT(entries_in(h, 3), 2); /* the first of them and the second behind it */
+    EQ_INT(harness_count(h, KP_DELIVERED), 4);
+    YES(memcmp(harness_receipt(h, 1)->sequence.ptr, "5", 1) == 0);
+    YES(memcmp(harness_receipt(h, 3)->sequence.ptr, "6", 1) == 0);
+    harness_free(h);
+}

@@ -244,7 +244,8 @@ int64_t tempo_allowed_at(const struct shard *shard); /* when its limits let it b
 void tempo_sent(struct shard *shard);
 /* shard->answer came, out of `in`: plans the next one. */
 void tempo_took(struct shard *shard, const struct incoming *in);
-void tempo_refused(struct shard *shard); /* a read was throttled */
+void tempo_refused(struct shard *shard);   /* a read was throttled */
+void tempo_no_memory(struct shard *shard); /* for an answer of that size: less is asked for */
 /* Before a call. False: it is not its turn; shard_go() comes when it is. */
 bool tempo_take_slot(struct shard *shard);
 void tempo_give_slot(struct shard *shard); /* after it */

@@ -342,6 +342,66 @@ TEST(a_shard_whose_records_are_not_taken_is_not_thought_to_be_stuck)
     harness_free(h);
 }
 
+/* ---- many shards */
+
+static void grant_many(struct harness *h, int n)
+{
+    harness_hold_grants(h, true);
+    harness_start(h);
+    for (int i = 0; i < n; i++) {
+        char id[40];
+
+        snprintf(id, sizeof(id), "shardId-%012d", i);
+        harness_grant(h, id, "TRIM_HORIZON");
+    }
+}
+
+TEST(calls_of_quiet_shards_take_turns)
+{
+    struct harness *h = source("");
+
+    grant_many(h, 64);
+    EQ_INT(requests_of(h, "GetShardIterator"), 32 + 64 / 16);
+    for (int i = 0; i < 10; i++)
+        answer(h, "GetShardIterator", ITERATOR);
+    harness_advance(h, 0); /* a read takes its turn too */
+    EQ_INT(requests_of(h, "GetShardIterator") + requests_of(h, "GetRecords"), 46);
+    harness_revoke(h, SHARD, true);
+    harness_revoke(h, "shardId-000000000063", false); /* it waits */
+    for (int i = 0; i < 53; i++)
+        answer(h, "GetShardIterator", ITERATOR);
+    for (int i = 0; i < 62; i++)
+        records(h, i, i, "it-2", 0);
+    harness_advance(h, 200);
+    EQ_INT(harness_out_count(h), 62);
+    EQ_INT(state_of(h)->slots_used, 0);
+    EQ_INT(state_of(h)->queues[FOR_SLOT].n, 0);
+    harness_free(h);
+}
+
+TEST(shards_that_were_refused_memory_go_on_in_their_order)
+{
+    struct harness *h = source("");
+
+    grant_many(h, 3);
+    harness_set_room(h, false);
+    for (int i = 0; i < 3; i++)
+        answer(h, "GetShardIterator", ITERATOR);
+    harness_advance(h, 0);
+    EQ_INT(state_of(h)->queues[FOR_ROOM].n, 3);
+    harness_revoke(h, SECOND, true);
+    EQ_INT(state_of(h)->queues[FOR_ROOM].n, 2);
+    records(h, 1, 1, "it-2", 0);
+    records(h, 2, 2, "it-2", 0);
+    harness_set_room(h, true);
+    harness_advance(h, 0);
+    REQUIRE(harness_out_count(h) == 2);
+    EQ_STR(harness_out(h, 0)->lane, SHARD);
+    EQ_STR(harness_out(h, 1)->lane, "shardId-000000000002");
+    EQ_INT(state_of(h)->queues[FOR_ROOM].n, 0);
+    harness_free(h);
+}
+
 /* ---- what is said of a shard */
 
 TEST(counters_and_gauges_of_a_shard_follow_its_answers)

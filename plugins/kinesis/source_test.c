@@ -460,6 +460,33 @@ TEST(an_answer_waits_in_the_connection_while_memory_is_short)
     harness_free(h);
 }
 
+static int limit_of(const struct harness *h, size_t nth)
+{
+    const char *body = request_of(h, "GetRecords", nth), *limit = strstr(body ? body : "", "Limit");
+
+    return limit ? atoi(limit + strlen("Limit\":")) : 0;
+}
+
+TEST(less_is_asked_for_where_memory_is_short)
+{
+    struct harness *h = source("");
+
+    list_one(h);
+    for (int i = 0; i < 4; i++)
+        records(h, i * 500 + 1, i * 500 + 500, "it", 60000); /* far behind */
+    refuse(h, "GetRecords", 500, "InternalFailure");
+    harness_start(h);
+    harness_advance(h, 100);
+    EQ_INT(requests_of(h, "GetRecords"), 5);
+    harness_set_room(h, false);
+    harness_advance(h, 2000);
+    harness_set_room(h, true);
+    harness_advance(h, 0);
+    YES(limit_of(h, 4) > 1000);
+    EQ_INT(limit_of(h, 5), limit_of(h, 4) / 2);
+    harness_free(h);
+}
+
 TEST(an_answer_that_waited_too_long_for_memory_is_no_failure)
 {
     struct harness *h = source("");

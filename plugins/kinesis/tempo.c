@@ -161,3 +161,11 @@ void tempo_refused(struct shard *shard)
     if (shard->behind_ms > 0 && shard->wanted < WANTED_SHARED)
         shard->wanted = shard->wanted * 2 < WANTED_SHARED ? shard->wanted * 2 : WANTED_SHARED;
 }
+
+void tempo_no_memory(struct shard *shard)
+{
+    if (shard->wanted > POLL_WANTED_FIRST)
+        shard->wanted /= 2;
+    if (shard->expected > shard->wanted)
+        shard->expected = shard->wanted;
+}

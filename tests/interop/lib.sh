@@ -31,11 +31,11 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
-# Starts it on a free port, with signatures verified, and sets $url.
+# start_local [OPTION...]: starts it on a free port, with signatures verified, and sets $url.
 start_local() {
     rm -f "$work/ready"
     mkfifo "$work/ready" || exit 1
-    "$KPIPE" local --port 0 --dir "$work/data" --no-limits --verify-signatures \
+    "$KPIPE" local --port 0 --dir "$work/data" --no-limits --verify-signatures "$@" \
         >"$work/ready" 2>>"$work/log" &
     server=$!
     exec 3<"$work/ready" # stays open: the server may write to it

@@ -38,15 +38,15 @@ class Gap:
         self.kind, self.life, self.begin = kind, life, begin
         self.open = set(shards)
         self.took = {}    # shard -> seconds
-        self.judged = []  # the same, from the last time that another life was killed or stalled:
-                          # it may have been the one that was about to take them
+        self.judged = []  # the same, from the last change of the fleet: what is free is left to those
+                          # whose share it is, and they may be new, or die in their turn
 
-    def see(self, line, troubles):
+    def see(self, line, changes):
         if line.life != self.life and line.shard in self.open and line.at > self.begin:
             self.open.discard(line.shard)
             self.took[line.shard] = line.at - self.begin
-            self.judged.append(line.at - max(
-                [self.begin, *(t.at for t in troubles if t.life != self.life and t.at < line.at)]))
+            self.judged.append(
+                line.at - max([self.begin, *(at for at in changes if at < line.at)]))
 
 
 class Model:
@@ -60,6 +60,7 @@ class Model:
         self.lives = []
         self.stopping = []
         self.gaps = []
+        self.changes = []  # when lives started, were killed, were stalled
         self.problems = []
         self.events = {}
         self.deck = []
@@ -130,7 +131,7 @@ class Model:
         for gap in self.gaps:
             if gap.open:
                 for line in lines + later:
-                    gap.see(line, self.books.troubles)
+                    gap.see(line, self.changes)
         for worker in self.lives:
             if worker.stalled_until is not None and self.now() >= worker.stalled_until:
                 worker.stalled_until = None
@@ -174,6 +175,7 @@ class Model:
                 self.options.workers:
             return False
         worker = self.worker()
+        self.changes.append(self.now())
         self.say(f"life {worker.number} starts")
         return True
 
@@ -217,6 +219,8 @@ class Model:
 
     def gap(self, kind, worker):
         shards = self.shards_of(worker)
+        if kind != "stop":
+            self.changes.append(self.now())
         self.say(f"{kind} of life {worker.number}, which has {short(shards)}")
         self.gaps.append(Gap(kind, worker.number, self.now(), shards))
 

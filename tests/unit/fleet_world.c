@@ -300,34 +300,72 @@ static void note_change(struct world *world, struct world_lane *lane, const stru
         lane->broken_ms = world_now();
 }
 
-static void check_row(struct world *world, struct world_lane *lane)
+static void check_row(struct world *world, size_t at, const struct lease *row)
 {
+    const struct world_lane *lane = &world->lanes[at];
+
+    if (lane->had_row && row->counter < lane->row.counter)
+        world_wrong(world, "table: the counter of %zu goes back", at);
+    if (lane->had_row && lease_compare_checkpoints(row->checkpoint, row->sub, lane->row.checkpoint,
+                                                   lane->row.sub) < 0)
+        world_wrong(world, "table: %zu goes back from %s to %s", at, lane->row.checkpoint,
+                    row->checkpoint);
+    if (lease_has_ended(row) && !lane->has_ended)
+        world_wrong(world, "table: %zu ends before its end", at);
+    if (strcmp(row->checkpoint, LEASE_LATEST) != 0 && !lease_has_ended(row) &&
+        world_records(world, at, row->checkpoint) > lane->done)
+        world_wrong(world, "table: %zu is at %s before it was settled", at, row->checkpoint);
+}
+
+static void look_at_row(struct world *world, size_t at)
+{
+    struct world_lane *lane = &world->lanes[at];
     const struct lease *row = memory_table_find(world->table, lane->key);
-    size_t at = (size_t)(lane - world->lanes);
 
     if (row ? lane->had_row && !has_changed(row, &lane->row) : !lane->had_row)
         return;
-    if (!row)
-        world_note(world, "table: %zu is deleted", at);
     if (row) {
         note_change(world, lane, row);
-        if (lane->had_row && lease_compare_checkpoints(row->checkpoint, row->sub,
-                                                       lane->row.checkpoint, lane->row.sub) < 0)
-            world_wrong(world, "table: %zu goes back from %s to %s", at, lane->row.checkpoint,
-                        row->checkpoint);
-        if (lane->had_row && row->counter < lane->row.counter)
-            world_wrong(world, "table: the counter of %zu goes back", at);
-        if (lease_has_ended(row) && !lane->has_ended)
-            world_wrong(world, "table: %zu ends before its end", at);
-        if (strcmp(row->checkpoint, LEASE_LATEST) != 0 && !lease_has_ended(row) &&
-            world_records(world, at, row->checkpoint) > lane->done)
-            world_wrong(world, "table: %zu is at %s before it was settled", at, row->checkpoint);
+        check_row(world, at, row);
+        lane->was_remade |= lane->ever_had_row && !lane->had_row;
+        if (lane->was_remade && !lane->may_be_remade)
+            world_wrong(world, "table: %zu is made again though it was done", at);
+    } else {
+        world_note(world, "table: %zu is deleted", at);
     }
     lease_fini(&lane->row);
     lane->had_row = row != NULL;
     lane->ever_had_row |= lane->had_row;
     if (row)
         lease_copy(&lane->row, row);
+}
+
+static void allow_remaking(struct world *world, size_t at)
+{
+    if (at == NO_LANE || world->lanes[at].may_be_remade)
+        return;
+    world->lanes[at].may_be_remade = true;
+    allow_remaking(world, world->lanes[at].parents[0]);
+    allow_remaking(world, world->lanes[at].parents[1]);
+}
+
+void world_lose_row(struct world *world, size_t at)
+{
+    struct world_lane *lane = &world->lanes[at];
+    const struct lease *row = memory_table_find(world->table, lane->key);
+    struct lease_call call = {.op = LEASE_DELETE};
+    struct memory_answer answer;
+
+    if (!row)
+        return;
+    world_note(world, "somebody deletes %zu", at);
+    allow_remaking(world, at);
+    lane->broken_ms = world_now();
+    lane->is_excused |= !strcmp(world->begin, LEASE_LATEST); /* made again, it begins later */
+    call.was = *row;
+    memory_table_do(world->table, &call, &answer);
+    memory_answer_fini(&answer);
+    lane->had_row = false; /* what is made now begins anew */
 }
 
 /* Between kpipe's workers nobody ever delivers what another delivers too. With KCL 2, which takes
@@ -367,7 +405,7 @@ static void check_delivery(struct world *world, struct world_lane *lane)
 static void check(struct world *world)
 {
     for (size_t i = 0; i < world->n_lanes; i++) {
-        check_row(world, &world->lanes[i]);
+        look_at_row(world, i);
         check_delivery(world, &world->lanes[i]);
     }
 }

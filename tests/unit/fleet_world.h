@@ -41,6 +41,8 @@ struct world_lane {
                           through */
     /* as the table had it a step ago */
     bool had_row, ever_had_row;
+    bool may_be_remade,
+        was_remade;       /* its row, or one that tells that it is done, was deleted by hand */
     struct lease row;     /* [owned] */
     int64_t broken_ms;    /* when its lease was last taken from a live worker, or its row deleted by
                              hand */
@@ -135,6 +137,8 @@ const char *world_unrest(struct world *world);
 /* Runs until that is so. False: it was not within that time. */
 bool world_settles(struct world *world, int64_t within_ms);
 
+/* Somebody deletes its row by hand, if there is one: it and what came before may be made again. */
+void world_lose_row(struct world *world, size_t lane);
 /* Somebody did not keep to the rules of this lane a moment ago: took it from a live worker, deleted
  * its row. Then it may be delivered by two for as long as the fail-over time. */
 bool world_is_broken(const struct world_lane *lane);
