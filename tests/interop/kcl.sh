@@ -5,7 +5,7 @@
 # The libraries of kcl/*/pom.xml come through Maven as those of java.sh do; without javac, mvn or the
 # libraries one line says so and the rest is skipped. KCL_SECONDS=180 is the long form of the fleets,
 # with KCL's own fail-over time.
-# shellcheck disable=SC1091,SC2154 # variables come from lib.sh
+# shellcheck disable=SC1091,SC2034,SC2154 # variables come from lib.sh, and are for it
 . "$(dirname "$0")/lib.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)/kcl
@@ -58,7 +58,8 @@ case " $* " in
 esac
 
 hermetic
-start_local --tls # KPL speaks nothing else
+local_options=--tls # KPL speaks nothing else
+start_local
 for part in "$@"; do
     mkdir "$work/$part.d"
     case $part in

@@ -31,11 +31,12 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
-# start_local [OPTION...]: starts it on a free port, with signatures verified, and sets $url.
+# Starts it on a free port, with signatures verified, and sets $url. Further $local_options may be set.
 start_local() {
     rm -f "$work/ready"
     mkfifo "$work/ready" || exit 1
-    "$KPIPE" local --port 0 --dir "$work/data" --no-limits --verify-signatures "$@" \
+    # shellcheck disable=SC2086 # several words
+    "$KPIPE" local --port 0 --dir "$work/data" --no-limits --verify-signatures ${local_options:-} \
         >"$work/ready" 2>>"$work/log" &
     server=$!
     exec 3<"$work/ready" # stays open: the server may write to it

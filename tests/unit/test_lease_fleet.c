@@ -107,6 +107,19 @@ TEST(a_stalled_worker_stops_before_others_begin)
     }
 }
 
+TEST(an_answer_that_is_lost_loses_no_lease)
+{
+    struct world *world = quiet_world(12, 6);
+    struct world_worker *worker = world_start(world, WORKER_KPIPE);
+
+    YES(world_settles(world, 5000));
+    EQ_INT(fleet_grants(worker->fleet), 6);
+    world->lost_per_1000 = 15;
+    fleet_world_run(world, 200000);
+    EQ_INT(fleet_grants(worker->fleet), 6);
+    end_world(world);
+}
+
 TEST(lanes_of_a_stream_that_splits_and_merges_are_read_in_order)
 {
     struct world *world = quiet_world(5, 3);

@@ -8,11 +8,13 @@ written since then, each record once. KPL is the class path of the writer; "" le
 """
 
 import collections
+import json
 import os
 import subprocess
 import sys
 import time
 import urllib.parse
+import urllib.request
 
 import aws
 from workers import JAVA, HERE, Kcl, Kpipe
@@ -49,6 +51,12 @@ class Turns:
         if done.returncode:
             raise RuntimeError(f'{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}')
         return done.stdout
+
+    def requests(self, service, operation):
+        """How many such requests the local AWS has had, and how many failed."""
+        with urllib.request.urlopen(f'{self.url}/_kpipe/state', timeout=30) as answer:
+            found = json.load(answer)['services'][service]['operations'].get(operation, {})
+        return found.get('requests', 0), found.get('errors', 0)
 
     # Writers answer what they wrote: data by key.
 
@@ -91,7 +99,7 @@ class Turns:
                          Failover=f'{FAILOVER}ms', Mode=mode)
         more = {'client': 'COMPATIBLE_WITH_2X_PHASE1'} if kind == 3 else {}
         return Kcl(name, self.folder, self.paths[kind], self.url, stream=STREAM, application=STREAM,
-                   failover=FAILOVER, mode=mode, **more)
+                   failover=FAILOVER, mode=mode, metrics='DETAILED', **more)
 
     def take(self, what, kind, mode, writes):
         self.turn += 1
@@ -133,6 +141,8 @@ def main():
     turns.take('what kpipe wrote, read by KCL 3.x with fan-out', 3, 'fan-out', turns.write_kpipe)
     if turns.kpl:
         turns.take('what KPL wrote, read by kpipe with fan-out', 'kpipe', 'fan-out', turns.write_kpl)
+    sent, refused = turns.requests('cloudwatch', 'PutMetricData')
+    check(f'KCL puts its metrics: {sent} requests', sent > 0 and refused == 0, f'{refused} failed')
     print(f'1..{count}')
     return failed > 0
 
