@@ -294,6 +294,25 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* When there are more leases than calls may be under way, those that run out first come first. */
+static void run_urgent(struct fleet *fleet, int64_t now)
+{
+    int64_t failover = fleet->config.failover_ms;
+
+    if (fleet->n_rows <= fleet->config.calls)
+        return;
+    for (struct lease_row *row = fleet_first(fleet); row; row = row->next)
+        if (row_is_held(row) && now - row->state->sent_ms > failover / 2)
+            hold_run(row, now);
+}
+
+static void tell_lost(struct fleet *fleet)
+{
+    if (fleet->n_lost > FLEET_LOST_TOLD)
+        log_warn("leases.lost", "table=%s leases=%zu", fleet->io->table, fleet->n_lost);
+    fleet->n_lost = 0;
+}
+
 int64_t fleet_run(struct fleet *fleet)
 {
     int64_t now = fleet_now(fleet), next = now + IDLE_MS;
@@ -310,11 +329,13 @@ int64_t fleet_run(struct fleet *fleet)
     }
     if (fleet->is_releasing && !lead_has_left(fleet))
         return now + IDLE_MS; /* its answer comes first */
+    run_urgent(fleet, now);
     for (struct lease_row *row = fleet_first(fleet); row; row = row->next) {
         take_row_run(row, now);
         hold_run(row, now);
         next = earlier(next, hold_next(row));
     }
+    tell_lost(fleet);
     fleet->is_settled = look_settled(fleet, now);
     if (!fleet->is_scanning && !fleet->is_releasing)
         next = earlier(next, fleet->scan_ms);

@@ -81,7 +81,8 @@ void hold_lost(struct lease_row *row, const char *why)
     struct fleet *fleet = row->fleet;
     bool was_granted = s->phase == ROW_GRANTED || (s->phase == ROW_LEAVING && !s->is_drained);
 
-    log_warn("lease.lost", "table=%s lease=%s why=\"%s\"", fleet->io->table, row->name, why);
+    if (++fleet->n_lost <= FLEET_LOST_TOLD)
+        log_warn("lease.lost", "table=%s lease=%s why=\"%s\"", fleet->io->table, row->name, why);
     row->valid_until = 0;
     s->phase = was_granted ? ROW_LOST : ROW_FOREIGN;
     tell_prepared(row, false);

@@ -82,7 +82,7 @@ struct fleet_call {
     void (*done)(struct fleet_call *call, const struct lease_reply *reply);
 };
 
-enum { FLEET_BUCKETS = 1024 };
+enum { FLEET_BUCKETS = 1024, FLEET_LOST_TOLD = 10 };
 
 struct fleet {
     struct fleet_config config;
@@ -109,6 +109,7 @@ struct fleet {
     int64_t first_scan_ms;
     unsigned scan_tries, holes;
     size_t spilled;
+    size_t n_lost; /* in this run: the first ones are told one by one */
 
     /* KCL 3 */
     enum lease_layout layout; /* what the table has */

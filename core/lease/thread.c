@@ -41,7 +41,7 @@ struct lease_thread {
     void *arg;
     struct kept *kept; /* [owned] one per flow */
     uint32_t n_kept;
-    bool is_releasing;
+    bool is_releasing, is_silent;
     int64_t again_ns; /* fleets are not looked at before, monotonic; see pace() */
     _Atomic bool is_loaded, is_released, has_failed;
     char *failure; /* [owned] set once, before has_failed */
@@ -64,21 +64,24 @@ static void granted(void *arg, struct lease_row *row)
 {
     struct kept *kept = arg;
 
-    kept->thread->ops.grant(kept->thread->arg, kept->flow, row);
+    if (!kept->thread->is_silent)
+        kept->thread->ops.grant(kept->thread->arg, kept->flow, row);
 }
 
 static void revoked(void *arg, struct lease_row *row, bool is_lost)
 {
     struct kept *kept = arg;
 
-    kept->thread->ops.revoke(kept->thread->arg, kept->flow, row, is_lost);
+    if (!kept->thread->is_silent)
+        kept->thread->ops.revoke(kept->thread->arg, kept->flow, row, is_lost);
 }
 
 static void list_wanted(void *arg)
 {
     struct kept *kept = arg;
 
-    kept->thread->ops.list(kept->thread->arg, kept->flow);
+    if (!kept->thread->is_silent)
+        kept->thread->ops.list(kept->thread->arg, kept->flow);
 }
 
 static void failed(void *arg, const char *text)
@@ -328,6 +331,31 @@ struct message {
     struct listing *listing; /* [owned] */
     uint32_t flow;
 };
+
+struct silence {
+    struct post post; /* must be first */
+    struct lease_thread *thread;
+    uv_sem_t done;
+};
+
+static void do_silence(struct post *post)
+{
+    struct silence *silence = (struct silence *)(void *)post;
+
+    silence->thread->is_silent = true;
+    uv_sem_post(&silence->done);
+}
+
+void lease_thread_silence(struct lease_thread *thread)
+{
+    struct silence silence = {.post.run = do_silence, .thread = thread};
+
+    if (uv_sem_init(&silence.done, 0))
+        bug("cannot make a semaphore");
+    inbox_post(&thread->inbox, &silence.post);
+    uv_sem_wait(&silence.done);
+    uv_sem_destroy(&silence.done);
+}
 
 static void do_end(struct post *post)
 {

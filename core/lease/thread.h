@@ -42,6 +42,8 @@ struct lease_thread_config {
 
 /* [main] Starts the thread, which opens and scans the tables. NULL with err. */
 struct lease_thread *lease_thread_new(const struct lease_thread_config *config, struct error *err);
+/* [main] From its return on no op is called any more. Leases are kept and written as before. */
+void lease_thread_silence(struct lease_thread *thread);
 void lease_thread_free(struct lease_thread *thread); /* ends and joins it; NULL is fine */
 
 /* All tables are read; positions may be asked for. [any] */

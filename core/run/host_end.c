@@ -134,6 +134,7 @@ void host_close_flows(struct host *host)
     uint32_t left;
 
     host->is_closing = true;
+    leases_silence(host->leases); /* an order must not meet a flow that is gone */
     for (size_t f = 0; f < host->options.plan->n_flows; f++)
         host_all_workers(host, do_stop, &f);
     for (;;) {

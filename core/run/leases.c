@@ -17,7 +17,7 @@
 
 enum {
     CHECKPOINT_MS = 5000,
-    CALLS_MAX = 32, /* under way at a time, per table */
+    CALLS_MAX = 48, /* under way at a time, per table: what one set of connections carries */
 };
 
 struct leases {
@@ -303,6 +303,12 @@ void leases_release(struct leases *leases)
 bool leases_are_released(const struct leases *leases)
 {
     return lease_thread_is_released(leases->thread);
+}
+
+void leases_silence(struct leases *leases)
+{
+    if (leases)
+        lease_thread_silence(leases->thread);
 }
 
 /* ---- for lanes */

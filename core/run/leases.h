@@ -35,6 +35,8 @@ uint64_t leases_grants(const struct leases *leases, uint32_t flow); /* [main] so
 /* [main] Gives all leases up, with their last checkpoints. */
 void leases_release(struct leases *leases);
 bool leases_are_released(const struct leases *leases);
+/* [main] No grants and no revokes come any more: the flows may be closed. NULL is fine. */
+void leases_silence(struct leases *leases);
 
 /* ---- for lanes [worker] */
 
