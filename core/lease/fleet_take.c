@@ -116,20 +116,6 @@ static struct take_lease view_of(const struct lease_row *row, int64_t now, int64
     };
 }
 
-/* When anybody takes a free lease, whatever his share: KCL waits for three times the fail-over
- * time. Among kpipe's workers it is two rounds, for what somebody has too much of is asked for
- * later, and nothing is read twice. */
-static int64_t very_old_after(struct fleet *fleet)
-{
-    int64_t failover = fleet->config.failover_ms;
-
-    for (struct lease_row *row = fleet_first(fleet); row; row = row->next)
-        if (row->state->is_stored && row->state->known.owner &&
-            !fleet_hands_over(fleet, row->state->known.owner))
-            return 3 * failover;
-    return failover * 7 / 5;
-}
-
 static void take_shares(struct fleet *fleet, int64_t now)
 {
     struct lease_row *row = fleet_first(fleet);
@@ -141,7 +127,9 @@ static void take_shares(struct fleet *fleet, int64_t now)
                             .max_leases = fleet->config.max_leases,
                             .max_steals = fleet->config.max_steals,
                             .random = &fleet->random};
-    int64_t very_old_ms = very_old_after(fleet);
+    /* When anybody takes a free lease, whatever his share. KCL waits for three times the fail-over
+     * time; two rounds are enough, and what somebody has too much of then goes to others later. */
+    int64_t very_old_ms = fleet->config.failover_ms * 7 / 5;
     struct take_result result;
 
     for (; row; row = row->next) {

@@ -18,7 +18,7 @@
 struct take_lease {
     const char *owner; /* leaseOwner, also while it is handed to it; NULL: nobody */
     bool is_free;      /* nobody's, or not renewed for the fail-over time */
-    bool is_very_old;  /* ... for three times that */
+    bool is_very_old;  /* ... for so long that anybody may take it, whatever his share */
     bool is_moving;    /* a hand-over is under way: not to be touched while it is not free */
     bool hands_over;   /* its owner knows hand-overs */
 };

@@ -32,6 +32,8 @@ void request_begin(struct sink *sink, struct request *request)
     request->count = request->n_slots = request->n_digests = request->n_users = 0;
     request->payload = 0;
     request->judgements = 0;
+    if (request->keys)
+        memset(request->keys, 0, KEY_SEATS * sizeof(*request->keys));
     if (request->body.failed)
         kpw_buf_fini(&request->body);
     kpw_buf_clear(&request->body);
@@ -90,6 +92,7 @@ void request_free(struct request *request)
     map_unref(request->map);
     kpw_buf_fini(&request->body);
     free(request->users);
+    free(request->keys);
     free(request);
 }
 
@@ -192,6 +195,29 @@ void request_write_item(struct request *request, const struct item *item)
     request->body.len += (size_t)(put_keys(at, key, hash) - to);
 }
 
+/* Where it is, or the free seat where it belongs. A key is known by its hash key: one that shares
+ * its lower half with another waits for nothing, once in 2^64. */
+static uint64_t *seat_of(const struct request *request, uint64_t key)
+{
+    uint64_t at = key % KEY_SEATS;
+
+    while (request->keys[at] && request->keys[at] != key)
+        at = (at + 1) % KEY_SEATS;
+    return &request->keys[at];
+}
+
+static uint64_t key_of(const struct item *item)
+{
+    uint64_t key = (uint64_t)item->hash;
+
+    return key ? key : 1;
+}
+
+bool request_has_key(const struct request *request, const struct item *item)
+{
+    return request->keys && *seat_of(request, key_of(item));
+}
+
 enum add_result request_add(struct sink *sink, struct request *request, uint32_t index)
 {
     struct target *target = &sink->targets[index];
@@ -213,6 +239,8 @@ enum add_result request_add(struct sink *sink, struct request *request, uint32_t
     slot = request_new_slot(request, index);
     slot->first = target_pop(target);
     slot->n = 1;
+    if (request->keys)
+        *seat_of(request, key_of(item)) = key_of(item);
     item->state = ITEM_SENT;
     item->pending->has_begun = true;
     request->count++;

@@ -62,9 +62,16 @@ static struct request *free_request(struct sink *sink)
 
         if (!*at) {
             *at = calloc(1, sizeof(**at));
-            if (*at)
-                (*at)->sink = sink;
-            return *at;
+            if (!*at)
+                return NULL;
+            (*at)->sink = sink;
+            if (sink->config->order == ORDER_KEY)
+                (*at)->keys = calloc(KEY_SEATS, sizeof(*(*at)->keys));
+            if ((*at)->keys || sink->config->order != ORDER_KEY)
+                return *at;
+            request_free(*at);
+            *at = NULL;
+            return NULL;
         }
         if (!(*at)->call && !(*at)->n_wrong)
             return *at;
@@ -85,7 +92,7 @@ static int64_t ready_at(struct sink *sink, uint32_t index, int64_t now)
     struct target *target = &sink->targets[index];
     int64_t at;
 
-    if (target->in_flight && (sink->config->order == ORDER_STRICT || target->is_probed))
+    if (target->in_flight && (sink->config->order != ORDER_NONE || target->is_probed))
         return -1;
     if (target->not_before > now)
         return target->not_before;
@@ -198,7 +205,7 @@ static int64_t send_at(struct sink *sink, int64_t now)
         if (!sink->backlog || worth.at_hand >= enough_at_hand(sink))
             later = weigh_all(sink, now, &worth); /* some may wait for their shard */
     }
-    if (sink->config->order == ORDER_STRICT && sink->n_old)
+    if (sink->config->order != ORDER_NONE && sink->n_old)
         return -1; /* keys may be under way to another target than they belong to now */
     return is_due(sink, &worth, now) ? 0 : sooner(later, worth.due);
 }
@@ -209,7 +216,7 @@ static int64_t send_at(struct sink *sink, int64_t now)
 static bool fill_from(struct sink *sink, struct request *request, uint32_t index)
 {
     struct target *target = &sink->targets[index];
-    bool is_strict = sink->config->order == ORDER_STRICT, aggregated = is_aggregated(sink, index);
+    bool is_ordered = sink->config->order != ORDER_NONE, aggregated = is_aggregated(sink, index);
     uint32_t before = request->count, slots = request->n_slots;
     enum add_result result = ADDED;
 
@@ -217,9 +224,11 @@ static bool fill_from(struct sink *sink, struct request *request, uint32_t index
         if ((target->most && request->count - before >= target->most) ||
             (target->is_probed && request->n_slots - slots >= PROBES))
             break;
+        if (!aggregated && request_has_key(request, target->head))
+            break;
         result =
             aggregated ? aggregate_add(sink, request, index) : request_add(sink, request, index);
-        if (aggregated && is_strict)
+        if (aggregated && is_ordered)
             break; /* entries of one shard may change places, records of one entry do not */
     }
     if (result == NO_MEMORY)

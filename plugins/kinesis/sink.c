@@ -134,7 +134,7 @@ static bool make_parts(struct sink *sink)
         .loaded = map_loaded,
         .arg = sink,
     };
-    sink->knows_shards = c->aggregate || c->order == ORDER_STRICT ||
+    sink->knows_shards = c->aggregate || c->order != ORDER_NONE ||
                          (c->rate_limit && !kp->info(sink->node)->no_limits);
     sink->timer = sink->timers->create(sink->node, timer_rang, sink);
     return map_loader_init(&sink->loader) && targets_init(sink) && sink->timer;
@@ -206,8 +206,9 @@ static const kp_option sink_options[] = {
      "explicit hash key, 0 to 2^128-1 in decimal, instead of the key's MD5", NULL},
     {"linger", KP_T_DURATION, offsetof(struct sink_config, linger_ms), "100ms", "0ms..1m",
      "how long a few records may wait for more", NULL},
-    {"order", KP_T_ENUM, offsetof(struct sink_config, order), "strict", "strict|none",
-     "strict: one request of a shard at a time, records of a key keep their order; none: several",
+    {"order", KP_T_ENUM, offsetof(struct sink_config, order), "strict", "strict|key|none",
+     "strict: one request of a shard at a time; key: with at most one record of a key; none: "
+     "several",
      NULL},
     {"in_flight", KP_T_INT, offsetof(struct sink_config, in_flight), "4", "1..64",
      "PutRecords requests under way at a time", NULL},

@@ -36,7 +36,8 @@
 #define RETRY_BASE_MS   100
 #define RETRY_MAX_MS    5000
 
-enum sink_order { ORDER_STRICT, ORDER_NONE };
+enum sink_order { ORDER_STRICT, ORDER_KEY, ORDER_NONE };
+enum { KEY_SEATS = 2048 }; /* of the keys of one request: a power of two, four times its entries */
 
 struct sink_config {
     const kp_resource *stream;
@@ -128,6 +129,7 @@ struct request {
     uint32_t n_digests;    /* aggregates whose digest is still to be written */
     struct item **users;   /* [owned] of aggregates, each slot's in a row: to be prefetched */
     uint32_t n_users, users_room;
+    uint64_t *keys; /* [owned] with order = "key": KEY_SEATS of those in it, 0: free */
     struct slot slots[PUT_RECORDS_MAX];
     struct kpw_kpl_place digests[PUT_RECORDS_MAX];
 };
@@ -237,6 +239,8 @@ void send_all(struct sink *sink);
 
 enum add_result { ADDED, FULL, NO_MEMORY };
 
+/* With order = "key": whether it has an entry of the key of that record, which then waits. */
+bool request_has_key(const struct request *request, const struct item *item);
 /* A slot for the items that the caller then puts into it; there is room for one. */
 struct slot *request_new_slot(struct request *request, uint32_t target);
 /* Takes the first record that waits there. */
