@@ -12,7 +12,7 @@ serve() {
 }
 far_run() {
     rm -f sum
-    kpipe run --aws --quiet --log error --summary sum "$@"
+    kpipe run --aws --no-limits --quiet --log error --summary sum "$@"
 }
 AWS_ENDPOINT_URL=http://127.0.0.1:$port
 AWS_REGION=eu-central-1
@@ -32,7 +32,7 @@ return { kpipe = 1, name = "read", resources = { stream }, flows = { main = {
 END
 seq 1 400000 >numbers.txt
 serve
-start write "$KPIPE" run --aws --quiet --log error --summary sum --drain 1s write.lua
+start write "$KPIPE" run --aws --no-limits --quiet --log error --summary sum --drain 1s write.lua
 write=$pid
 stored() {
     [ -s write.lease ] || ! kill -0 "$write"
@@ -58,7 +58,7 @@ far_run read.lua --until end
 is "and none a second time" "$code $(sum read)" "0 0"
 seq 400001 400010 >>numbers.txt
 far_run write.lua
-start read "$KPIPE" run --aws --quiet --log error --summary sum --drain 2s read.lua
+start read "$KPIPE" run --aws --no-limits --quiet --log error --summary sum --drain 2s read.lua
 read=$pid
 until_true 10 grep -qx 400010 read.txt
 kill -KILL "$far"

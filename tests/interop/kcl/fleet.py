@@ -82,6 +82,7 @@ class Fleet:
         self.url, self.folder, self.table, self.failover = url, folder, table, failover_ms / 1000
         self.aws = aws.Aws(url)
         self.lock = 0  # how long others wait for a leader that is gone
+        self.recheck = 0  # how often a KCL worker that does not lead looks whether it could
         self.workers = []
         self.rows = {}
         self.scanned = 0
@@ -253,7 +254,7 @@ class Fleet:
         wrong = self.early_children()
         check('children begin after their parents', not wrong, '; '.join(wrong[:5]))
         longest = self.longest_gap()
-        limit = (4 * self.failover + 10 + self.lock) * SLOW
+        limit = (4 * self.failover + 10 + self.lock + self.recheck) * SLOW
         check(f'no shard is without a living owner for longer than {limit:.0f} s', longest[0] <= limit, f'{longest}')
         note(f'longest without a living owner: {longest[0]:.1f} s ({longest[1]}); delivered more than once: '
              f'{len(self.deliveries) - len(self.seen)} of {len(self.deliveries)}')
@@ -351,6 +352,7 @@ def main():
         if how == 'taker':
             return add_kcl(name, kcl3, client='COMPATIBLE_WITH_2X_PHASE1')
         fleet.lock = 120 if is_long else 10
+        fleet.recheck = 30
         return add_kcl(name, kcl3, lock=fleet.lock * 1000)
 
     try:
