@@ -28,11 +28,11 @@ enum row_phase {
 #define ROW_NEVER INT64_MIN
 
 struct row_state {
-    struct lease known; /* as last read or written */
-    bool is_stored;     /* there is such a row in the table */
-    bool was_seen;      /* in the scan that is being read */
-    bool is_own;        /* fleet_own() */
-    bool is_missing;    /* the table should have it: sync_plan() named it */
+    struct lease known;  /* as last read or written */
+    bool is_stored;      /* there is such a row in the table */
+    bool was_seen;       /* in the scan that is being read */
+    _Atomic bool is_own; /* fleet_own(), by a worker */
+    bool is_missing;     /* the table should have it: sync_plan() named it */
     enum row_phase phase;
     bool is_busy;      /* a call of this row is under way */
     bool is_drained;   /* of ROW_LEAVING: the host has nothing more of it */

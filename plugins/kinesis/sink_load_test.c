@@ -421,7 +421,7 @@ TEST(with_order_by_key_a_refused_entry_is_overtaken_by_none_of_its_key)
 TEST(order_by_key_stands_every_fault)
 {
     /* little: a key has one record per round trip */
-    under_faults(", attempts = 1000, order = 'key'", true, 1000);
+    under_faults(", attempts = 1000, order = 'key'", true, 300);
 }
 
 TEST(so_it_is_with_aggregates)

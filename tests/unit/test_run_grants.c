@@ -153,6 +153,7 @@ static void family_grant(kp_node *node, void *state, const kp_grant *grant)
     int number = grant->name.ptr[0] == 'p' ? 0 : grant->name.ptr[1] - '0' + 1;
     struct family_lane *lane = &family->lanes[number];
     int total = number ? CHILD_RECORDS : PARENT_RECORDS;
+    uint64_t parents = delivered_of(flow, "p");
     kp_position start;
 
     *lane = (struct family_lane){.node = node, .number = number};
@@ -164,11 +165,10 @@ static void family_grant(kp_node *node, void *state, const kp_grant *grant)
     seen.workers |= 1u << h->info(node)->worker;
     snprintf(seen.starts[number], sizeof seen.starts[number], "%.*s", (int)grant->start.text.len,
              grant->start.text.ptr);
+    seen.n_early += number && parents < PARENT_RECORDS;
     seen.n_wrong_abouts +=
         number && (grant->about.parents[0].len != 1 || *grant->about.parents[0].ptr != 'p');
     pthread_mutex_unlock(&seen.lock);
-    if (number && delivered_of(flow, "p") < PARENT_RECORDS)
-        seen.n_early++;
     family->timers->start(family->timer, 0, 0);
 }
 
