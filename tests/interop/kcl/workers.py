@@ -1,5 +1,6 @@
 """Workers of a fleet as processes: kpipe and the Kinesis Client Library; what they were given, as they note it."""
 
+import datetime
 import json
 import os
 import re
@@ -69,6 +70,10 @@ class Worker:
     def poll(self):
         raise NotImplementedError
 
+    def taken(self):
+        """{shard: times at which it had its lease, as far as it says so}."""
+        return {}
+
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
@@ -93,6 +98,16 @@ class Kpipe(Worker):
 
     def owns(self, owner):
         return owner is not None and owner.startswith('kpipe:') and str(self.process.pid) in owner.split(':')
+
+    def taken(self):
+        found = {}
+        with open(self.log, errors='replace') as log:
+            for line in log:
+                said = re.match(r'(\S+)Z info +lease\.taken .*\blease=(\S+)', line)
+                if said:
+                    at = datetime.datetime.fromisoformat(said[1] + '+00:00').timestamp()
+                    found.setdefault(said[2], []).append(at)
+        return found
 
     def poll(self):
         now = time.time()
