@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/lease/dynamodb_send.h"
@@ -180,18 +179,6 @@ static void call_io(struct lease_io *io, const struct lease_call *call, lease_fn
     dynamodb_send(db, &request, &asker);
 }
 
-static int64_t now_ms(struct lease_io *io)
-{
-    (void)io;
-    return clock_mono_ms();
-}
-
-static int64_t wall_s(struct lease_io *io)
-{
-    (void)io;
-    return clock_wall_ms() / 1000;
-}
-
 static void free_io(struct lease_io *io)
 {
     struct dynamodb_io *db = (struct dynamodb_io *)io;
@@ -214,8 +201,8 @@ struct lease_io *dynamodb_io_new(const struct dynamodb_io_config *config)
     db->attempt_ms = failover_ms / 3;
     db->most_ms = failover_ms * 2 / 3;
     db->io = (struct lease_io){.call = call_io,
-                               .now_ms = now_ms,
-                               .wall_s = wall_s,
+                               .now_ms = lease_io_now_ms,
+                               .wall_s = lease_io_wall_s,
                                .is_private = config->is_private,
                                .table = db->table,
                                .free = free_io};

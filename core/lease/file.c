@@ -192,18 +192,6 @@ static void call_io(struct lease_io *io, const struct lease_call *call, lease_fn
     uv_idle_start(file->idle, on_idle);
 }
 
-static int64_t now_ms(struct lease_io *io)
-{
-    (void)io;
-    return clock_mono_ms();
-}
-
-static int64_t wall_s(struct lease_io *io)
-{
-    (void)io;
-    return clock_wall_ms() / 1000;
-}
-
 static void free_io(struct lease_io *io)
 {
     struct file_io *mine = (struct file_io *)io;
@@ -228,8 +216,8 @@ struct lease_io *lease_file_io(struct lease_file *file, const char *flow)
     mine->table = file_flows_table(&file->flows, flow);
     mine->name = mem_fmt("%s of %s", flow, file->path);
     mine->io = (struct lease_io){.call = call_io,
-                                 .now_ms = now_ms,
-                                 .wall_s = wall_s,
+                                 .now_ms = lease_io_now_ms,
+                                 .wall_s = lease_io_wall_s,
                                  .is_private = true,
                                  .table = mine->name,
                                  .free = free_io};

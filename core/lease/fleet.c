@@ -22,6 +22,14 @@ uint64_t fleet_random(struct fleet *fleet, uint64_t below)
     return below ? fleet->random % below : 0;
 }
 
+void fleet_ask_list(struct fleet *fleet, int64_t now)
+{
+    if (now - fleet->list_asked_ms < FLEET_LIST_MS)
+        return;
+    fleet->list_asked_ms = now;
+    fleet->ops.list(fleet->arg);
+}
+
 bool fleet_hands_over(const struct fleet *fleet, const char *worker)
 {
     return fleet->is_assigned ||

@@ -3,7 +3,7 @@
 
 #include "core/lease/fleet_internal.h"
 
-enum { RETRY_MS = 250, LIST_ASK_MS = 1000 };
+enum { RETRY_MS = 250 };
 
 static void parent_looked_up(struct fleet_call *call, const struct lease_reply *reply)
 {
@@ -58,10 +58,8 @@ void grant_row(struct lease_row *row)
     if (fleet->is_releasing || !fleet->has_begun || row_has_ended(row) ||
         !parent_has_ended(row, 0) || (!s->is_busy && !parent_has_ended(row, 1)) || s->is_busy)
         return;
-    if (!is_listed(fleet, row->name) && fleet_now(fleet) - fleet->list_asked_ms >= LIST_ASK_MS) {
-        fleet->list_asked_ms = fleet_now(fleet); /* a shard that is newer than our listing */
-        fleet->ops.list(fleet->arg);
-    }
+    if (!is_listed(fleet, row->name)) /* a shard that is newer than our listing */
+        fleet_ask_list(fleet, fleet_now(fleet));
     pthread_mutex_lock(&row->lock);
     row->text[0] = '\0';
     if (s->known.checkpoint)

@@ -12,10 +12,7 @@
 #include "core/base/mem.h"
 #include "core/lease/fleet_internal.h"
 
-enum {
-    RETRY_MS = 250,     /* after a failed write, up to twice that */
-    LIST_ASK_MS = 1000, /* between two requests for a listing */
-};
+enum { RETRY_MS = 250 }; /* after a failed write, up to twice that */
 
 /* We stop before others may start: by the time when the renewal left, not when its answer came. */
 static int64_t valid_until(const struct fleet *fleet, int64_t sent_ms)
@@ -306,10 +303,11 @@ static void children_of(struct fleet *fleet, const char *name, char *ret[2])
 
 /* KCL's order: the children's rows exist before their parent is done with, so that nobody who finds
  * the parent gone can miss them. */
-static bool may_end(struct lease_row *row, int64_t now, char *children[2])
+static bool may_end(struct lease_row *row, int64_t now)
 {
     struct row_state *s = row->state;
     struct fleet *fleet = row->fleet;
+    char *children[2];
 
     if (!s->ended_ms)
         s->ended_ms = now;
@@ -317,10 +315,7 @@ static bool may_end(struct lease_row *row, int64_t now, char *children[2])
         return true; /* nothing lists any more; whoever finds an ended row without children makes
                         them */
     if (!fleet->listing || fleet->listed_ms < s->ended_ms) {
-        if (now - fleet->list_asked_ms >= LIST_ASK_MS) {
-            fleet->list_asked_ms = now;
-            fleet->ops.list(fleet->arg);
-        }
+        fleet_ask_list(fleet, now);
         return false;
     }
     children_of(fleet, row->name, children);
@@ -429,12 +424,10 @@ static void keep(struct lease_row *row, int64_t now)
 {
     struct row_state *s = row->state;
     bool is_dirty = lease_row_is_dirty(row);
-    char *children[2];
 
     if (has_boundary(row))
         prepare(row);
-    else if (is_dirty &&
-             (is_at_end(row) ? may_end(row, now, children) : must_write_position(row, now)))
+    else if (is_dirty && (is_at_end(row) ? may_end(row, now) : must_write_position(row, now)))
         hold_checkpoint(row, false);
     else if (now - s->sent_ms >= row->fleet->config.failover_ms / 3)
         hold_renew(row);
@@ -474,6 +467,6 @@ int64_t hold_next(const struct lease_row *row)
         lease_row_is_dirty((struct lease_row *)(uintptr_t)row))
         next = s->written_ms + row->fleet->config.checkpoint_ms;
     if (s->ended_ms)
-        next = row->fleet->list_asked_ms + LIST_ASK_MS;
+        next = row->fleet->list_asked_ms + FLEET_LIST_MS;
     return next < s->retry_ms ? s->retry_ms : next;
 }

@@ -82,7 +82,11 @@ struct fleet_call {
     void (*done)(struct fleet_call *call, const struct lease_reply *reply);
 };
 
-enum { FLEET_BUCKETS = 1024, FLEET_LOST_TOLD = 10 };
+enum {
+    FLEET_BUCKETS = 1024,
+    FLEET_LOST_TOLD = 10,
+    FLEET_LIST_MS = 1000, /* between two requests for a listing */
+};
 
 struct fleet {
     struct fleet_config config;
@@ -145,6 +149,9 @@ bool fleet_has_room(const struct fleet *fleet);
 /* Logs, and ends the run when it is final. */
 void fleet_call_failed(struct fleet_call *call, const struct lease_reply *reply);
 uint64_t fleet_random(struct fleet *fleet, uint64_t below);
+
+/* Asks for a listing, unless that was done a moment ago. */
+void fleet_ask_list(struct fleet *fleet, int64_t now);
 
 /* The worker understands hand-overs: it is kpipe's, or of KCL 3 (which alone is led). */
 bool fleet_hands_over(const struct fleet *fleet, const char *worker);

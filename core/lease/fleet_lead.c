@@ -307,17 +307,13 @@ static void send_lock(struct fleet *fleet, enum lease_op op)
     make_version(fleet, version);
     if (!fleet->lock_item.owner)
         call.lock_was = NULL;
-    call.lock = (struct lease_lock){.owner = fleet->me,
-                                    .version = version,
-                                    .duration_ms = LOCK_MS,
-                                    .is_released = op == LEASE_LOCK_RELEASE};
+    call.lock = (struct lease_lock){.owner = fleet->me, .version = version, .duration_ms = LOCK_MS};
     fleet->is_locking = fleet_call(fleet, NULL, &call, locked) != NULL;
     if (!fleet->is_locking)
         return;
     /* As it will be, if it works. */
     call.lock.owner = mem_dup(fleet->me);
-    call.lock.version = mem_dup(
-        op == LEASE_LOCK_RELEASE && fleet->lock_item.version ? fleet->lock_item.version : version);
+    call.lock.version = mem_dup(version);
     free(fleet->lock_item.owner);
     free(fleet->lock_item.version);
     fleet->lock_item = call.lock;

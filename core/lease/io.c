@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/base/clock.h"
+
 void lease_scan_fini(struct lease_scan *scan)
 {
     for (size_t i = 0; i < scan->n_leases; i++)
@@ -16,4 +18,16 @@ void lease_scan_fini(struct lease_scan *scan)
     free(scan->client_version);
     free(scan->table_migration);
     *scan = (struct lease_scan){0};
+}
+
+int64_t lease_io_now_ms(struct lease_io *io)
+{
+    (void)io;
+    return clock_mono_ms();
+}
+
+int64_t lease_io_wall_s(struct lease_io *io)
+{
+    (void)io;
+    return clock_wall_ms() / 1000;
 }

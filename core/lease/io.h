@@ -97,6 +97,11 @@ struct lease_scan {
     bool has_kcl3_tables;   /* the tables of 3.0-3.4 were found (looked for with any layout) */
     size_t n_strange;       /* items that are no leases and nothing we know */
 };
+struct lease_io;
+/* Rows of an io whose clocks are this machine's. */
+int64_t lease_io_now_ms(struct lease_io *io);
+int64_t lease_io_wall_s(struct lease_io *io);
+
 void lease_scan_fini(struct lease_scan *scan);
 
 enum lease_status {

@@ -217,7 +217,7 @@ static void opened(void *arg, const struct error *err)
         kept->is_open = true;
 }
 
-static bool keep_flow(struct lease_thread *thread, const struct lease_thread_config *config,
+static void keep_flow(struct lease_thread *thread, const struct lease_thread_config *config,
                       uint32_t flow)
 {
     struct kept *kept = &thread->kept[flow];
@@ -226,7 +226,7 @@ static bool keep_flow(struct lease_thread *thread, const struct lease_thread_con
     kept->thread = thread;
     kept->flow = flow;
     if (!f->table)
-        return true;
+        return;
     kept->is_shared = f->is_shared;
     kept->table = mem_dup(f->table);
     if (thread->file) {
@@ -248,7 +248,6 @@ static bool keep_flow(struct lease_thread *thread, const struct lease_thread_con
         dynamodb_io_open(kept->io, opened, kept);
     else
         kept->is_open = true;
-    return true;
 }
 
 static bool make_clients(struct lease_thread *thread, const struct lease_thread_config *config,
@@ -311,7 +310,7 @@ struct lease_thread *lease_thread_new(const struct lease_thread_config *config, 
     ok = make_clients(thread, config, err);
     for (uint32_t i = 0; ok && i < config->n_flows; i++) {
         thread->n_kept++;
-        ok = keep_flow(thread, config, i);
+        keep_flow(thread, config, i);
     }
     code = ok ? uv_thread_create(&thread->id, thread_main, thread) : 0;
     if (code)
@@ -332,29 +331,14 @@ struct message {
     uint32_t flow;
 };
 
-struct silence {
-    struct post post; /* must be first */
-    struct lease_thread *thread;
-    uv_sem_t done;
-};
-
-static void do_silence(struct post *post)
+static void do_silence(void *arg)
 {
-    struct silence *silence = (struct silence *)(void *)post;
-
-    silence->thread->is_silent = true;
-    uv_sem_post(&silence->done);
+    ((struct lease_thread *)arg)->is_silent = true;
 }
 
 void lease_thread_silence(struct lease_thread *thread)
 {
-    struct silence silence = {.post.run = do_silence, .thread = thread};
-
-    if (uv_sem_init(&silence.done, 0))
-        bug("cannot make a semaphore");
-    inbox_post(&thread->inbox, &silence.post);
-    uv_sem_wait(&silence.done);
-    uv_sem_destroy(&silence.done);
+    inbox_call(&thread->inbox, do_silence, thread);
 }
 
 static void do_end(struct post *post)

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "core/base/error.h"
+
 void inbox_run(struct inbox *inbox)
 {
     struct post *post, *next;
@@ -61,4 +63,30 @@ void inbox_post(struct inbox *inbox, struct post *post)
 void inbox_wake(struct inbox *inbox)
 {
     uv_async_send(&inbox->async);
+}
+
+struct call {
+    struct post post; /* must be first */
+    void (*fn)(void *arg);
+    void *arg;
+    uv_sem_t done;
+};
+
+static void run_call(struct post *post)
+{
+    struct call *call = (struct call *)(void *)post;
+
+    call->fn(call->arg);
+    uv_sem_post(&call->done);
+}
+
+void inbox_call(struct inbox *inbox, void (*fn)(void *arg), void *arg)
+{
+    struct call call = {.post.run = run_call, .fn = fn, .arg = arg};
+
+    if (uv_sem_init(&call.done, 0))
+        bug("cannot make a semaphore");
+    inbox_post(inbox, &call.post);
+    uv_sem_wait(&call.done);
+    uv_sem_destroy(&call.done);
 }

@@ -31,6 +31,8 @@ void inbox_fini(struct inbox *inbox);
 
 /* `post` is [owned by whoever its run() says]; it must live until then. [any] */
 void inbox_post(struct inbox *inbox, struct post *post);
+/* Calls fn on the owner's thread and waits until it has returned. Not for the owner. */
+void inbox_call(struct inbox *inbox, void (*fn)(void *arg), void *arg);
 /* Only wakes the owner: woken() is called. [any] */
 void inbox_wake(struct inbox *inbox);
 /* Runs what is there now. */

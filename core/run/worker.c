@@ -201,28 +201,21 @@ int64_t worker_random(struct worker *worker, int64_t below)
 }
 
 struct call {
-    struct post post;
     struct worker *worker;
     void (*fn)(struct worker *worker, void *arg);
     void *arg;
-    uv_sem_t done;
 };
 
-static void run_call(struct post *post)
+static void run_call(void *arg)
 {
-    struct call *call = (struct call *)(void *)post;
+    struct call *call = arg;
 
     call->fn(call->worker, call->arg);
-    uv_sem_post(&call->done);
 }
 
 void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *arg), void *arg)
 {
-    struct call call = {.post.run = run_call, .worker = worker, .fn = fn, .arg = arg};
+    struct call call = {worker, fn, arg};
 
-    if (uv_sem_init(&call.done, 0))
-        bug("cannot make a semaphore");
-    inbox_post(&worker->inbox, &call.post);
-    uv_sem_wait(&call.done);
-    uv_sem_destroy(&call.done);
+    inbox_call(&worker->inbox, run_call, &call);
 }
