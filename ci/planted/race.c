@@ -2,12 +2,14 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static int counter;
+static volatile int counter; /* each step is an access of its own */
+static pthread_barrier_t both;
 
 static void *count(void *arg)
 {
     (void)arg;
-    for (int i = 0; i < 1000; i++)
+    pthread_barrier_wait(&both); /* neither has ended before the other begins */
+    for (int i = 0; i < 100000; i++)
         counter++;
     return NULL;
 }
@@ -16,6 +18,7 @@ int main(void)
 {
     pthread_t other;
 
+    pthread_barrier_init(&both, NULL, 2);
     if (pthread_create(&other, NULL, count, NULL))
         return 2;
     count(NULL);
