@@ -322,6 +322,7 @@ bool aws_call_sign(struct kp_aws_call *call, const struct aws_config *config,
         .into = own->into,
         .into_capacity = own->into_capacity,
         .http2 = own->http2,
+        .expected_body = own->expected_body,
     };
     return true;
 }

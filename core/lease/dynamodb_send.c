@@ -19,6 +19,7 @@ enum {
     BASE_MS = 50, /* of the pause before the second attempt */
     MAX_PAUSE_MS = 1000,
     LEAST_MS = 200, /* an attempt with less time is not begun */
+    ITEM = 1024,    /* bytes of an answer with one row, about */
 };
 
 struct dynamodb_send {
@@ -195,7 +196,9 @@ static void attempt(struct dynamodb_send *send)
                               .content_type = "application/x-amz-json-1.0",
                               .body = {send->body, strlen(send->body)},
                               .timeout_ms = left < db->attempt_ms ? left : db->attempt_ms,
-                              .attempts = 1};
+                              .attempts = 1,
+                              .expected_body =
+                                  strcmp(send->request.operation, "Scan") != 0 ? ITEM : 0};
 
     if (request.timeout_ms < LEAST_MS)
         request.timeout_ms = LEAST_MS;

@@ -66,9 +66,7 @@ void grant_row(struct lease_row *row)
         strncpy(row->text, s->known.checkpoint, KP_POSITION_MAX);
     row->sub = s->known.sub;
     row->is_dirty = false;
-    s->old_pending[0] = '\0';
-    if (s->known.pending)
-        strncpy(s->old_pending, s->known.pending, KP_POSITION_MAX);
+    row_set_text(&s->old_pending, s->known.pending);
     s->old_pending_sub = s->known.pending_sub;
     pthread_mutex_unlock(&row->lock);
     s->phase = ROW_GRANTED;

@@ -122,9 +122,9 @@ static void position_stored(struct fleet_call *call)
     s->written_ms = call->made_ms;
     s->is_about_known |= call->has_about;
     pthread_mutex_lock(&row->lock);
-    if (s->old_pending[0] &&
+    if (s->old_pending &&
         lease_compare_checkpoints(call->text, call->sub, s->old_pending, s->old_pending_sub) >= 0)
-        s->old_pending[0] = '\0';
+        row_set_text(&s->old_pending, NULL);
     if (!strcmp(row->text, call->text) && row->sub == call->sub)
         row->is_dirty = false;
     pthread_mutex_unlock(&row->lock);

@@ -53,10 +53,10 @@ struct row_state {
     int64_t unsure_ms;   /* when the first of them left */
     uint64_t bytes_then; /* of row->bytes, at the last renewal */
     int64_t bytes_ms;
-    double throughput;                     /* KB/s, moving average; below 0: unknown */
-    bool is_about_known;                   /* parents and hash keys stand in the table */
-    char *parents[2], *low, *high;         /* [owned] of lease_row_about(); guarded by row->lock */
-    char old_pending[KP_POSITION_MAX + 1]; /* what the owner before us had prepared; row->lock */
+    double throughput;             /* KB/s, moving average; below 0: unknown */
+    bool is_about_known;           /* parents and hash keys stand in the table */
+    char *parents[2], *low, *high; /* [owned] of lease_row_about(); guarded by row->lock */
+    char *old_pending; /* [owned] what the owner before us had prepared, or NULL; row->lock */
     uint64_t old_pending_sub;
 };
 

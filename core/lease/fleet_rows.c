@@ -77,6 +77,7 @@ void fleet_free_rows(struct fleet *fleet)
         free(s->parents[0]);
         free(s->parents[1]);
         free(s->low);
+        free(s->old_pending);
         free(s->high);
         free(s);
         pthread_mutex_destroy(&row->lock);
@@ -255,8 +256,11 @@ bool lease_row_pending(struct lease_row *row, char text[KP_POSITION_MAX + 1], ui
     bool has_one;
 
     pthread_mutex_lock(&row->lock);
-    has_one = s->old_pending[0] != '\0';
-    memcpy(text, s->old_pending, sizeof s->old_pending);
+    has_one = s->old_pending != NULL;
+    text[0] = '\0';
+    if (has_one)
+        strncpy(text, s->old_pending, KP_POSITION_MAX);
+    text[KP_POSITION_MAX] = '\0';
     *ret_sub = s->old_pending_sub;
     pthread_mutex_unlock(&row->lock);
     return has_one;

@@ -11,6 +11,10 @@
 
 #include "core/base/mem.h"
 
+/* Rows of one answer: as JSON values a row has about 5 KB, and there is one page of them at a time.
+ * DynamoDB bills a scan by its bytes, so that more pages cost next to nothing. */
+#define SCAN_PAGE 250
+
 enum clause { CLAUSE_SET, CLAUSE_ADD, CLAUSE_REMOVE, CLAUSES };
 
 /* An expression under way. */
@@ -474,6 +478,7 @@ void request_get(struct request *request, const char *table, const char *key)
 void request_scan(struct request *request, const char *table, json_t *start)
 {
     begin(request, "Scan", mem_dup(table));
+    json_object_set_new(request->input, "Limit", json_integer(SCAN_PAGE));
     if (start)
         json_object_set(request->input, "ExclusiveStartKey", start);
 }

@@ -17,8 +17,10 @@
 #define DEFAULT_TIMEOUT_MS 60000
 #define DEFAULT_MAX_BODY   ((size_t)16 << 20)
 #define MAX_HEAD           ((size_t)256 << 10) /* of an answer, bytes */
-#define KEEP_BODY          ((size_t)256 << 10) /* memory kept between calls, bytes */
-#define READ_SIZE          (64L << 10)
+#define KEEP_BODY          ((size_t)16 << 10)  /* memory kept between calls, bytes */
+#define READ_SIZE          ((size_t)64 << 10)  /* at a time, bytes */
+#define READ_SIZE_LEAST    ((size_t)4 << 10)
+#define HEAD_ROOM          ((size_t)1 << 10) /* for an answer's head and its frames */
 #define CONNECT_TIMEOUT_MS 10000L /* of answers in pieces, whose whole time has no limit */
 
 /* ---- bytes */
@@ -282,6 +284,19 @@ static void prepare_times(struct kp_http_call *call, const kp_http_request *requ
                      request->piece ? CONNECT_TIMEOUT_MS : 0L);
 }
 
+/* A thousand small answers at a time would otherwise each have 64 KiB to be read into. */
+static void prepare_reading(struct kp_http_call *call, const kp_http_request *request)
+{
+    size_t most = request->expected_body ? request->expected_body + HEAD_ROOM : READ_SIZE;
+    size_t size = READ_SIZE_LEAST;
+
+    while (size < most && size < READ_SIZE)
+        size *= 2;
+    if (size != call->read_size)
+        curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, (long)size);
+    call->read_size = size;
+}
+
 bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request)
 {
     size_t max = request->max_body;
@@ -304,6 +319,7 @@ bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request
     call->piece = request->piece;
     prepare_version(call, request);
     prepare_times(call, request);
+    prepare_reading(call, request);
     if (curl_easy_setopt(call->easy, CURLOPT_URL, request->url) != CURLE_OK) {
         snprintf(call->problem, sizeof call->problem, "the URL is too long");
         return false;
@@ -408,7 +424,6 @@ static void set_constants(struct kp_http_call *call)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_SIZE);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "kpipe/" KPIPE_VERSION);
     if (!has_proxy_variable())
         curl_easy_setopt(easy, CURLOPT_PROXY, "");

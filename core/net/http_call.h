@@ -51,6 +51,7 @@ struct kp_http_call {
     struct http_bytes body; /* unless `into` is given */
     kp_slab *into;          /* [borrowed] */
     size_t body_len, body_max;
+    size_t read_size; /* curl takes so many bytes at a time */
     bool head_done;
     bool is_http2;                                       /* on a connection that carries many */
     bool (*piece)(kp_node *, void *arg, kp_slice piece); /* NULL: the body is collected */

@@ -349,6 +349,7 @@ void lane_fini(struct kp_lane *lane)
 kp_lane *lane_open(kp_node *node, const char *name, void *state, kp_position *ret_start)
 {
     struct kp_lane *lane = mem_new(sizeof *lane);
+    char start[KP_POSITION_MAX + 1];
 
     lane_init(lane, node, name, strlen(name));
     lane->state = state;
@@ -363,8 +364,8 @@ kp_lane *lane_open(kp_node *node, const char *name, void *state, kp_position *re
         return lane;
     if (lane->row == node->granting)
         lane->row->host = lane;
-    lane->start = mem_new(KP_POSITION_MAX + 1);
-    lease_row_position(lane->row, lane->start, &ret_start->sub);
+    lease_row_position(lane->row, start, &ret_start->sub);
+    lane->start = mem_dup(start);
     ret_start->text = (kp_slice){lane->start, strlen(lane->start)};
     return lane;
 }

@@ -167,8 +167,7 @@ static bool read_member(struct kinesis_answer *answer, struct kpw_json *j, bool 
 
 static bool refuse(struct kinesis_answer *answer, const struct kpw_json *j)
 {
-    snprintf(answer->why, sizeof(answer->why), "not an answer of GetRecords: %s",
-             j->error ? j->error : "a member is missing or of a wrong type");
+    answer->why = j->error ? j->error : KINESIS_ANSWER_LACKS;
     return false;
 }
 
@@ -190,7 +189,7 @@ bool kinesis_answer_parse(struct kinesis_answer *answer, char *text, size_t len)
     answer->next_len = 0;
     answer->has_children = false;
     answer->behind_ms = -1;
-    answer->why[0] = 0;
+    answer->why = NULL;
     if (len && (uint8_t)text[0] >= 0x80) /* no JSON begins so */
         return kinesis_answer_parse_cbor(answer, text, len) && say_behind(answer);
     kpw_json_init(&j, text, len);

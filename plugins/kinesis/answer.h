@@ -24,6 +24,8 @@ struct kinesis_entry {
     int64_t arrival_ms;
 };
 
+#define KINESIS_ANSWER_LACKS "a member is missing or of a wrong type"
+
 struct kinesis_answer {
     struct kinesis_entry *entries; /* [owned] */
     size_t count, room;
@@ -33,7 +35,7 @@ struct kinesis_answer {
     size_t next_len;
     bool has_children; /* it named child shards: the shard ends here */
     int64_t behind_ms;
-    char why[96]; /* of a failed parse */
+    const char *why; /* of a failed parse [static] */
 };
 
 /* False: the text is no answer of GetRecords; `why` says where. Entries are then undefined. */

@@ -124,7 +124,6 @@ bool kinesis_answer_parse_cbor(struct kinesis_answer *answer, const char *text, 
         ok = read_member(answer, &r, &has_records);
     if (ok && r.type == KPW_CBOR_MAP_END && kpw_cbor_next(&r) == KPW_CBOR_END && has_records)
         return true;
-    snprintf(answer->why, sizeof(answer->why), "not an answer of GetRecords: %s",
-             r.error ? r.error : "a member is missing or of a wrong type");
+    answer->why = r.error ? r.error : KINESIS_ANSWER_LACKS;
     return false;
 }

@@ -171,6 +171,7 @@ static void send_get_records(struct shard *shard)
         .timeout_ms = CALL_MS,
         .attempts = 1,
         .piece = piece_came,
+        .expected_body = shard->expected + CAPACITY_MIN,
     };
 
     shard->in.sent_ms = kp->now_ms();

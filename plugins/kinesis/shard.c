@@ -215,7 +215,7 @@ static bool parse(struct shard *shard, char *text, size_t len)
         shard_set_iterator(shard, a->next_len ? a->next : "", a->next_len))
         return true;
     a->count = 0;
-    shard_failed(shard, "MalformedAnswer", a->why);
+    shard_failed(shard, "MalformedAnswer", a->why ? a->why : "NextShardIterator is too long");
     return false;
 }
 
@@ -290,7 +290,7 @@ static struct shard *new_shard(struct source *source, const kp_grant *grant)
         return NULL;
     shard->source = source;
     shard->state = SHARD_CLOSED; /* it has no lane yet */
-    memcpy(shard->id, grant->name.ptr, grant->name.len);
+    shard->id = strndup(grant->name.ptr, grant->name.len);
     shard->low = hash_key(grant->about.low_hash, 0);
     shard->high = hash_key(grant->about.high_hash, KPW_U128_MAX);
     shard->wanted = POLL_WANTED_FIRST;
@@ -300,7 +300,7 @@ static struct shard *new_shard(struct source *source, const kp_grant *grant)
     source->shards = shard;
     source->n_shards++;
     shard->timer = source->timers->create(source->node, alarm_rang, shard);
-    return shard->timer && take_position(shard, &grant->start) ? shard : NULL;
+    return shard->id && shard->timer && take_position(shard, &grant->start) ? shard : NULL;
 }
 
 void shard_grant(struct source *source, const kp_grant *grant)
@@ -438,6 +438,7 @@ void shard_free(struct shard *shard)
     fanout_fini(shard);
     if (shard->timer)
         shard->source->timers->destroy(shard->timer);
+    free(shard->id);
     free(shard->iterator);
     kpw_buf_fini(&shard->body);
     free(shard);

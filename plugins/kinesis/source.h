@@ -124,7 +124,7 @@ struct shard {
     struct source *source; /* [borrowed] */
     struct shard *next;
     struct queue_link links[WAITS_FOR_MAX_];
-    char id[SHARD_ID_MAX + 1];
+    char *id; /* [owned] */
     enum shard_state state;
     enum shard_begin begin;
     kpw_u128 low, high; /* its range of hash keys */

@@ -20,7 +20,9 @@
 #define FAR_LOOKS   8  /* answers that show it */
 #define FAR_LOOK_MS 60000
 #define GAP_MS      250 /* to the next read when the last one brought all there was */
-#define SLOTS       32  /* calls of quiet shards at a time, beside one for every 16 shards */
+#define SLOTS       24  /* calls of quiet shards at a time, beside those of SLOT_MS */
+#define SLOT_MS     256 /* what the way there takes is had so often per shard in that time */
+#define ANSWER_MS   4   /* what an answer takes beside its way */
 
 /* ---- when ----------------------------------------------------------------------------------- */
 
@@ -73,13 +75,22 @@ static void plan_next_read(struct shard *shard)
 
 /* ---- whose turn it is ----------------------------------------------------------------------- */
 
+/* As many as are under way when each shard is asked every SLOT_MS (Little's law), so that a service
+ * far away is asked as often as a near one. */
+static size_t most_slots(const struct source *source)
+{
+    size_t answer_ms = ANSWER_MS + (source->far_n ? (size_t)source->far_ms : 0);
+
+    return SLOTS + source->n_shards * answer_ms / SLOT_MS;
+}
+
 bool tempo_take_slot(struct shard *shard)
 {
     struct source *source = shard->source;
 
     if (shard->behind_ms > 0)
         return true;
-    if (source->slots_used >= SLOTS + source->n_shards / 16) {
+    if (source->slots_used >= most_slots(source)) {
         queue_put(&source->queues[FOR_SLOT], shard, FOR_SLOT);
         return false;
     }

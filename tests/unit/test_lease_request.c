@@ -297,7 +297,7 @@ TEST(get_is_consistent_and_scan_is_not)
     json_t *start = json_pack("{s:{s:s}}", "leaseKey", "S", "z");
 
     expect(&get, "GetItem", KEY "'ConsistentRead':true}");
-    expect(&scan, "Scan", "{'TableName':'app'}");
+    expect(&scan, "Scan", "{'TableName':'app','Limit':250}");
     request_scan(&request, "app", start);
     EQ_STR(
         json_string_value(json_object_get(

@@ -29,6 +29,8 @@ typedef struct kp_aws_request {
     /* ---- appended in 1.1: as in http.h; `arg` is that of call() */
     bool (*piece)(kp_node *, void *arg, kp_slice piece);
     bool http2;
+    /* ---- appended in 1.2: as in http.h */
+    size_t expected_body;
 } kp_aws_request;
 
 typedef struct kp_aws_response {
