@@ -361,11 +361,11 @@ TEST(calls_of_quiet_shards_take_turns)
     struct harness *h = source("");
 
     grant_many(h, 64);
-    EQ_INT(requests_of(h, "GetShardIterator"), 32 + 64 / 16);
+    EQ_INT(requests_of(h, "GetShardIterator"), 25);
     for (int i = 0; i < 10; i++)
         answer(h, "GetShardIterator", ITERATOR);
     harness_advance(h, 0); /* a read takes its turn too */
-    EQ_INT(requests_of(h, "GetShardIterator") + requests_of(h, "GetRecords"), 46);
+    EQ_INT(requests_of(h, "GetShardIterator") + requests_of(h, "GetRecords"), 35);
     harness_revoke(h, SHARD, true);
     harness_revoke(h, "shardId-000000000063", false); /* it waits */
     for (int i = 0; i < 53; i++)
@@ -376,6 +376,24 @@ TEST(calls_of_quiet_shards_take_turns)
     EQ_INT(harness_out_count(h), 62);
     EQ_INT(state_of(h)->slots_used, 0);
     EQ_INT(state_of(h)->queues[FOR_SLOT].n, 0);
+    harness_free(h);
+}
+
+TEST(the_farther_the_service_the_more_quiet_shards_are_asked_at_a_time)
+{
+    struct harness *h = granted("", "TRIM_HORIZON");
+
+    answer(h, "GetShardIterator", ITERATOR);
+    harness_advance(h, 100); /* of the way there and back */
+    records(h, 1, 1, "it-2", 0);
+    harness_advance(h, 0);
+    for (int i = 1; i <= 127; i++) {
+        char id[40];
+
+        snprintf(id, sizeof(id), "shardId-%012d", i);
+        harness_grant(h, id, "TRIM_HORIZON");
+    }
+    EQ_INT(requests_of(h, "GetShardIterator"), 1 + 24 + 128 * 104 / 256);
     harness_free(h);
 }
 

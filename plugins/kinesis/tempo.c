@@ -5,14 +5,13 @@
  * under way at a time, which bounds the connections of a thousand quiet shards.
  *
  * An answer is to have about 1 MiB of text (what stays in the second-level cache while it is
- * decoded): 5 times that a second are more than 2 MB. It is larger where reads are refused, since
- * others read the shard too, and, without limits, where a lone shard would wait for the way there.
+ * decoded): 5 times that a second are more than 2 MB. Smaller ones cost more calls than they save
+ * misses, also with 1,000 shards. It is larger where reads are refused, since others read the shard
+ * too, and, without limits, where a lone shard would wait for the way there.
  */
 #include "plugins/kinesis/source.h"
 
 #define WANTED_NEAR   (1024 * 1024)     /* bytes of text of an answer while there is more */
-#define WANTED_TOTAL  (4 * 1024 * 1024) /* of all that are behind */
-#define WANTED_LEAST  (512 * 1024)      /* but so much: five times a second 2 MB as base64 */
 #define WANTED_SHARED (6 * 1024 * 1024) /* the same, when reads are refused */
 #define WANTED_FAR \
     (10 * 1024 * 1024) /* of all that are behind, when answers are long on their way */
@@ -128,19 +127,14 @@ static void note_distance(struct source *source, const struct incoming *in)
     source->far_n++;
 }
 
-/* Several shards that are behind fill the way between them, and share the cache. */
+/* Several shards that are behind fill the way between them. */
 static size_t most_wanted(const struct source *source)
 {
-    size_t n = source->n_behind ? source->n_behind : 1, near = WANTED_TOTAL / n;
-    size_t share = WANTED_FAR / n;
+    size_t share = WANTED_FAR / (source->n_behind ? source->n_behind : 1);
 
-    if (near > WANTED_NEAR)
-        near = WANTED_NEAR;
-    if (near < WANTED_LEAST)
-        near = WANTED_LEAST;
     if (!source->info->no_limits || source->far_n < FAR_LOOKS || source->far_ms < FAR_MS)
-        return near;
-    return share > near ? share : near;
+        return WANTED_NEAR;
+    return share > WANTED_NEAR ? share : WANTED_NEAR;
 }
 
 static void adapt(struct shard *shard, size_t body_len)

@@ -244,3 +244,67 @@ TEST(many_answers_in_pieces_may_be_under_way)
     }
     end();
 }
+
+/* ---- how an answer is read follows from what is expected of it */
+
+struct measured {
+    size_t len, longest;
+    int n_answers, status;
+};
+
+static bool on_measured(kp_node *node, void *arg, kp_slice piece)
+{
+    struct measured *m = arg;
+
+    (void)node;
+    m->len += piece.len;
+    if (m->longest < piece.len)
+        m->longest = piece.len;
+    return true;
+}
+
+static void on_measured_answer(kp_node *node, void *arg, const kp_http_response *r)
+{
+    struct measured *m = arg;
+
+    (void)node;
+    m->n_answers++;
+    m->status = r->status;
+}
+
+/* Calls use the same handle of libcurl one after the other. */
+static size_t longest_piece(size_t expected, size_t len)
+{
+    struct measured m = {0};
+    kp_http_request request = {.size = sizeof request,
+                               .method = "GET",
+                               .url = url,
+                               .piece = on_measured,
+                               .expected_body = expected};
+    char *body = calloc(1, len);
+
+    REQUIRE(body != NULL);
+    n_held = 0;
+    http_client_send(client, NULL, &request, on_measured_answer, &m);
+    PEER_WAIT(n_held == 1, -1, 0);
+    http_server_write(held[0], (kp_slice){body, len}, NULL);
+    http_server_finish(held[0]);
+    PEER_WAIT(m.n_answers, -1, 0);
+    EQ_INT(m.status, 200);
+    EQ_INT(m.len, len);
+    free(body);
+    return m.longest;
+}
+
+TEST(an_answer_is_read_through_memory_of_the_size_that_is_expected)
+{
+    size_t len = 2 << 20; /* whatever is expected, all of it comes */
+
+    start();
+    YES(longest_piece(100, len) <= 4 << 10);
+    YES(longest_piece(0, len) > 4 << 10);
+    YES(longest_piece(10000, len) <= 16 << 10);
+    YES(longest_piece(100, len) <= 4 << 10);
+    YES(longest_piece(len, len) > 4 << 10);
+    end();
+}
