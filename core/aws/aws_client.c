@@ -423,6 +423,8 @@ struct aws_client *aws_client_new(uv_loop_t *loop, struct http_client *http,
 {
     struct aws_client *client = mem_new(sizeof *client);
 
+    if (config->ca_bundle)
+        http_client_trust(http, config->ca_bundle);
     client->http = http;
     client->config = config;
     kpw_random_init(&client->random);

@@ -25,6 +25,7 @@ const char *aws_config_region(const struct aws_config *config);
 /* [owned by config] */
 const char *aws_config_endpoint(struct aws_config *config, const char *service);
 
+/* The HTTP client is for AWS alone: it is made to trust what the configuration says. */
 struct aws_client *aws_client_new(uv_loop_t *loop, struct http_client *http,
                                   struct aws_config *config);
 void aws_client_free(struct aws_client *client); /* before its http client */

@@ -2,6 +2,7 @@
  * sentence. Sources: lambda-apigw sections 5.1, 5.2, 5.4 and 5.5 of the specification. */
 #include "core/aws/aws_config.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,23 @@ static bool choose_endpoints(struct aws_config *config, struct error *err)
     return true;
 }
 
+/* ---- certificates */
+
+static bool choose_ca_bundle(struct aws_config *config, struct error *err)
+{
+    const char *path = setting(config, "AWS_CA_BUNDLE", "ca_bundle");
+
+    if (!path)
+        return true;
+    if (access(path, R_OK)) {
+        error_set(err, ERROR_CONFIG, "cannot read the certificates of AWS_CA_BUNDLE, %s: %s", path,
+                  strerror(errno));
+        return false;
+    }
+    config->ca_bundle = mem_dup(path);
+    return true;
+}
+
 /* ---- retries */
 
 static bool choose_retries(struct aws_config *config, struct error *err)
@@ -232,7 +250,8 @@ static bool read_all(struct aws_config *config, struct error *err)
 {
     return aws_config_read_profiles(&config->profiles, err) && choose_profile(config, err) &&
            choose_region(config, err) && choose_endpoints(config, err) &&
-           choose_retries(config, err) && aws_source_check(config, err);
+           choose_ca_bundle(config, err) && choose_retries(config, err) &&
+           aws_source_check(config, err);
 }
 
 static void set_local(struct aws_config *config, const char *url)
@@ -277,6 +296,7 @@ void aws_config_free(struct aws_config *config)
     free(config->local_url);
     free(config->region);
     free(config->profile);
+    free(config->ca_bundle);
     free(config);
 }
 

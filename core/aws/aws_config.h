@@ -30,6 +30,7 @@ struct aws_config {
     char *local_url; /* [owned] NULL: not the embedded AWS */
     char *region;    /* [owned] */
     char *profile;   /* [owned] */
+    char *ca_bundle; /* [owned] PEM file certificates are checked by; NULL: the system's */
     struct aws_profiles profiles;
     bool ignores_endpoints, uses_fips, uses_dualstack;
     enum aws_addressing addressing; /* of S3 */

@@ -22,6 +22,7 @@ struct http_client {
     uv_loop_t *loop;        /* [borrowed] */
     struct curl_pool *pool; /* [owned] NULL before the first request */
     uv_timer_t refusals;    /* answers what could not be sent */
+    char *ca_file;          /* [owned] NULL: the system's */
     struct kp_http_call *open, *idle;
     size_t n_idle;
 };
@@ -145,6 +146,8 @@ static bool call_open(struct kp_http_call *call)
     if (!http_call_open(call))
         bug("libcurl gives no easy handle: out of memory");
     curl_pool_adopt(client->pool, call->easy);
+    if (client->ca_file)
+        curl_easy_setopt(call->easy, CURLOPT_CAINFO, client->ca_file);
     return true;
 }
 
@@ -211,6 +214,11 @@ struct http_client *http_client_new(uv_loop_t *loop, struct error *err)
     return client;
 }
 
+void http_client_trust(struct http_client *client, const char *ca_file)
+{
+    client->ca_file = mem_dup(ca_file);
+}
+
 static void on_refusals_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -232,5 +240,6 @@ void http_client_free(struct http_client *client)
         http_call_free(call);
     }
     curl_pool_free(client->pool);
+    free(client->ca_file);
     uv_close((uv_handle_t *)&client->refusals, on_refusals_closed);
 }

@@ -18,6 +18,8 @@ struct http_client;
 struct http_client *http_client_new(uv_loop_t *loop, struct error *err);
 /* Cancels what is under way and closes all handles on the loop; the loop must run once more. */
 void http_client_free(struct http_client *client);
+/* Before the first request: certificates are checked by that file (PEM), not by the system's. */
+void http_client_trust(struct http_client *client, const char *ca_file);
 
 kp_http_call *http_client_send(struct http_client *client, kp_node *node,
                                const kp_http_request *request, kp_http_fn fn, void *arg);

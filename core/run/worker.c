@@ -84,9 +84,11 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, struc
     worker->inbox.woken = look_for_room;
     timers_init(&worker->timers, &worker->loop);
     worker->http = http_client_new(&worker->loop, err);
-    if (!worker->http)
-        worker_fini(worker);
-    return worker->http != NULL;
+    worker->aws_http = worker->http ? http_client_new(&worker->loop, err) : NULL;
+    if (worker->aws_http)
+        return true;
+    worker_fini(worker);
+    return false;
 }
 
 static void thread_main(void *arg)
@@ -111,10 +113,11 @@ bool worker_start(struct worker *worker, struct error *err)
 static void free_parts(struct worker *worker)
 {
     aws_client_free(worker->aws);
+    http_client_free(worker->aws_http);
     http_client_free(worker->http);
     lua_run_free(worker->lua);
     worker->aws = NULL;
-    worker->http = NULL;
+    worker->http = worker->aws_http = NULL;
     worker->lua = NULL;
     timers_fini(&worker->timers);
     uv_close((uv_handle_t *)&worker->prepare, NULL);
@@ -155,7 +158,7 @@ void worker_fini(struct worker *worker)
 
 void worker_set_aws(struct worker *worker, struct aws_config *config)
 {
-    worker->aws = aws_client_new(&worker->loop, worker->http, config);
+    worker->aws = aws_client_new(&worker->loop, worker->aws_http, config);
 }
 
 struct lua_run *worker_lua(struct worker *worker)

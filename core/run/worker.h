@@ -43,10 +43,10 @@ struct worker {
     struct inbox inbox;
     struct timers timers;
     struct task *tasks, **tasks_end;
-    struct http_client *http; /* [owned] */
-    struct aws_client *aws;   /* [owned] NULL until worker_set_aws() */
-    struct lua_run *lua;      /* [owned] made when first asked for */
-    struct flow **flows;      /* [owned] instances on this worker */
+    struct http_client *http, *aws_http; /* [owned] of nodes; of `aws` */
+    struct aws_client *aws;              /* [owned] NULL until worker_set_aws() */
+    struct lua_run *lua;                 /* [owned] made when first asked for */
+    struct flow **flows;                 /* [owned] instances on this worker */
     size_t n_flows;
     uint64_t random;       /* state of worker_random() */
     _Atomic bool has_room; /* a budget was given back to since somebody was refused */

@@ -149,6 +149,32 @@ if curl --version | grep -q HTTP2; then
 else
     skip "this curl has no HTTP/2"
 fi
+cat >fanout.lua <<'END'
+local k = require "kpipe"
+local stream = k.resource.stream { name = "tls", shards = 4 }
+local p = k.params { Read = { default = false, help = "What was written" } }
+local flows = p.Read and { k.source.kinesis { stream = stream, mode = "fan-out" }, k.sink.null {} }
+  or { k.source.generate { count = 1000, size = "100B" }, k.sink.kinesis { stream = stream } }
+return { kpipe = 1, name = "tls", resources = { stream }, flows = { one = flows } }
+END
+delivered() { python3 -c 'import json; print(json.load(open("summary"))["delivered"])'; }
+over_tls() {
+    env AWS_ENDPOINT_URL="https://localhost:$port" AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test \
+        AWS_SECRET_ACCESS_KEY=test "$@" "$KPIPE" run --aws --quiet --log warn --until end \
+        --summary summary --set Read="$reads" fanout.lua 2>fanout.err
+}
+reads=false
+over_tls AWS_CA_BUNDLE="$work/tls/tls.crt"
+is "kpipe itself writes over TLS" "$? $(delivered)" "0 1000"
+reads=true
+over_tls AWS_CA_BUNDLE="$work/tls/tls.crt"
+is "and reads, subscribed over HTTP/2" "$? $(delivered)" "0 1000"
+over_tls
+is "and to nobody whose certificate it cannot check" "$?" 1
+has "which it says" "$(cat fanout.err)" "certificate"
+over_tls AWS_CA_BUNDLE=not-there.pem
+is "a file of certificates that is not there is refused" "$?" 2
+has "by its name" "$(cat fanout.err)" "cannot read the certificates of AWS_CA_BUNDLE, not-there.pem: No such"
 down
 
 finish

@@ -217,6 +217,8 @@ TEST(settings_that_cannot_be_are_refused_at_the_start)
         {"AWS_ENDPOINT_URL", "http://a b", "AWS_ENDPOINT_URL is not a URL of the form "},
         {"AWS_ENDPOINT_URL", "http://user:pw@host", "AWS_ENDPOINT_URL is not a URL of the form "},
         {"AWS_MAX_ATTEMPTS", "0", "AWS_MAX_ATTEMPTS is a number from 1 to 100, not '0'"},
+        {"AWS_CA_BUNDLE", "/not/there.pem",
+         "cannot read the certificates of AWS_CA_BUNDLE, /not/there.pem: No such file"},
         {"AWS_RETRY_MODE", "fast", "AWS_RETRY_MODE is legacy, standard or adaptive, not 'fast'"},
         {"AWS_ACCESS_KEY_ID", "A", "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"},
         {"AWS_SECRET_ACCESS_KEY", "A",
@@ -235,6 +237,18 @@ TEST(settings_that_cannot_be_are_refused_at_the_start)
     world_env("AWS_USE_FIPS_ENDPOINT", "true");
     NO(load());
     YES(strstr(err.text, "exclude each other") != NULL);
+    end();
+}
+
+TEST(certificates_are_checked_by_the_file_that_is_set)
+{
+    world_begin();
+    world_env("AWS_REGION", "us-east-1");
+    YES(load());
+    CU_ASSERT_PTR_NULL(config->ca_bundle);
+    world_env("AWS_CA_BUNDLE", "/dev/null");
+    YES(load());
+    EQ_STR(config->ca_bundle, "/dev/null");
     end();
 }
 
