@@ -32,7 +32,8 @@ typedef struct kp_http_request {
     bool http2; /* over HTTP/2: by ALPN, or with prior knowledge where there is no TLS */
     /* ---- appended in 1.2 */
     /* About so long will the answer's body be, bytes; 0: unknown. The memory it is read through is
-     * chosen by it: many small answers at a time need little, a longer one costs some more reads. */
+     * chosen by it: many small answers at a time need little, a longer one costs some more reads.
+     */
     size_t expected_body;
 } kp_http_request;
 
