@@ -16,7 +16,8 @@
 
 enum {
     MAX_ATTEMPTS = 5,
-    BASE_MS = 50, /* of the pause before the second attempt */
+    MAX_RETRIES = 100, /* in hand; each answer that is good gives one back */
+    BASE_MS = 50,      /* of the pause before the second attempt */
     MAX_PAUSE_MS = 1000,
     LEAST_MS = 200, /* an attempt with less time is not begun */
     ITEM = 1024,    /* bytes of an answer with one row, about */
@@ -112,7 +113,7 @@ static bool retry(struct dynamodb_send *send, const kp_aws_response *response)
     struct dynamodb_io *db = send->db;
     int64_t most = BASE_MS << send->attempt, pause, now = clock_mono_ms();
 
-    if (!is_momentary(response) || send->attempt >= MAX_ATTEMPTS)
+    if (!is_momentary(response) || send->attempt >= MAX_ATTEMPTS || !db->retries)
         return false;
     if (most > MAX_PAUSE_MS)
         most = MAX_PAUSE_MS;
@@ -124,6 +125,7 @@ static bool retry(struct dynamodb_send *send, const kp_aws_response *response)
     log_debug("leases.retried", "table=%s operation=%s error=%s attempt=%d wait_ms=%lld",
               send->request.table, send->request.operation, response->error, send->attempt,
               (long long)pause);
+    db->retries--;
     send->due_ms = now + pause;
     start(send);
     return true;
@@ -160,6 +162,8 @@ static void worked(struct dynamodb_send *send, json_t *body)
 {
     struct dynamodb_answer answer = {.body = body};
 
+    if (send->db->retries < MAX_RETRIES)
+        send->db->retries++;
     if (!json_is_object(body)) {
         answer.error = "BadAnswer";
         answer.message = "DynamoDB's answer is no JSON object";
@@ -289,6 +293,7 @@ void dynamodb_send_init(struct dynamodb_io *db, uv_loop_t *loop)
 {
     TAILQ_INIT(&db->sends);
     kpw_random_init(&db->random);
+    db->retries = MAX_RETRIES;
     db->timer = mem_new(sizeof *db->timer);
     uv_timer_init(loop, db->timer);
     db->timer->data = db;

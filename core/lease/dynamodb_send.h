@@ -1,7 +1,9 @@
 /* dynamodb_send.h - private to core/lease: requests to DynamoDB on their way.
  *
  * A request is tried until it is answered, refused for good, or two thirds of the fail-over
- * time are over; between the attempts there is a random pause that doubles.
+ * time are over; between the attempts there is a random pause that doubles. While nothing works
+ * there are no retries, as in the standard retry mode of the SDKs: all leases together would make a
+ * storm of them. Those who ask come again at their own pace.
  *
  * Threads: that of the loop.
  */
@@ -31,6 +33,7 @@ struct dynamodb_io {
     char *table, *region, *arn;  /* [owned] arn: of the table, NULL: not known */
     int64_t attempt_ms, most_ms; /* of one attempt; of all of a request */
     uv_timer_t *timer;           /* [owned until closed] for what waits */
+    unsigned retries;            /* that may still be made */
     struct kpw_random random;
     struct dynamodb_sends sends; /* [owned] under way */
     struct dynamodb_beside metrics, state;

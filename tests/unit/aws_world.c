@@ -40,7 +40,7 @@ static struct {
     uv_timer_t tick; /* so that waiting never blocks for long */
     struct http_client *http;
     char url[64], *home;
-    struct line script[MAX_SCRIPT];
+    struct line script[MAX_SCRIPT], always;
     size_t n_script, n_seen, n_env;
     struct seen seen[MAX_SEEN];
     struct {
@@ -114,6 +114,11 @@ void world_script(const char *path, int status, const char *headers, const char 
 {
     REQUIRE(world.n_script < MAX_SCRIPT);
     world.script[world.n_script++] = (struct line){path, headers, body, status, false};
+}
+
+void world_always(int status, const char *body)
+{
+    world.always = (struct line){.status = status, .body = body};
 }
 
 void world_skew(int64_t seconds)
@@ -199,7 +204,7 @@ static const struct line *choose(struct kpw_slice target, enum kpw_sigv4_reason 
             return line;
         }
     }
-    return &unknown;
+    return world.always.status ? &world.always : &unknown;
 }
 
 static void on_conn_closed(uv_handle_t *handle)

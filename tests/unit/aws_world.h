@@ -37,6 +37,8 @@ const char *world_file(const char *name, const char *text);
 /* The next unused line of the script whose path begins the request's target answers it. `headers`:
  * whole lines with CRLF each, or NULL. Texts must live as long as the world. */
 void world_script(const char *path, int status, const char *headers, const char *body);
+/* What answers beyond the script, until it is called again. */
+void world_always(int status, const char *body);
 /* Their clock minus ours. */
 void world_skew(int64_t seconds);
 

@@ -283,6 +283,29 @@ TEST(throttling_without_end_fails_but_not_for_good)
     end();
 }
 
+/* 1,000 leases that are each tried five times would be a storm upon a service in trouble. */
+TEST(while_nothing_works_requests_are_not_tried_again)
+{
+    struct lease_call call = call_of(LEASE_RENEW);
+    struct heard heard = {0};
+
+    begin();
+    world_always(400, THROTTLED);
+    for (int i = 0; i < 40; i++)
+        io->call(io, &call, hear, &heard);
+    WORLD_UNTIL(heard.n == 40);
+    EQ_INT(heard.status, LEASE_FAILED);
+    EQ_INT(world_n_seen(), 40 + 100);
+    (void)renew();
+    EQ_INT(world_n_seen(), 40 + 100 + 1);
+    world_always(200, "{}");
+    EQ_INT(renew().status, LEASE_DONE); /* what works lets another be tried again */
+    world_always(400, THROTTLED);
+    (void)renew();
+    EQ_INT(world_n_seen(), 40 + 100 + 1 + 1 + 2);
+    end();
+}
+
 TEST(an_attempt_that_hangs_ends_in_a_third_of_the_fail_over_time)
 {
     struct heard heard;
