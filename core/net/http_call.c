@@ -20,7 +20,8 @@
 #define KEEP_BODY          ((size_t)16 << 10)  /* memory kept between calls, bytes */
 #define READ_SIZE          ((size_t)64 << 10)  /* at a time, bytes */
 #define READ_SIZE_LEAST    ((size_t)4 << 10)
-#define HEAD_ROOM          ((size_t)1 << 10) /* for an answer's head and its frames */
+#define WRITE_SIZE_LEAST   ((size_t)16 << 10) /* libcurl takes no less */
+#define HEAD_ROOM          ((size_t)1 << 10)  /* for an answer's head and its frames */
 #define CONNECT_TIMEOUT_MS 10000L /* of answers in pieces, whose whole time has no limit */
 
 /* ---- bytes */
@@ -295,6 +296,10 @@ static void prepare_reading(struct kp_http_call *call, const kp_http_request *re
     if (size != call->read_size)
         curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, (long)size);
     call->read_size = size;
+    /* What is written goes through memory too; over HTTP/2 it is kept until the answer has ended.
+     */
+    curl_easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE,
+                     (long)(request->body.len < WRITE_SIZE_LEAST ? WRITE_SIZE_LEAST : READ_SIZE));
 }
 
 bool http_call_prepare(struct kp_http_call *call, const kp_http_request *request)

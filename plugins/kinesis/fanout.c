@@ -22,6 +22,7 @@
 #define RETRY_MS      200
 #define GIVE_UP       5 /* failures in a row, with mode = "auto" */
 #define REQUEST_TRIES 8 /* of what the service calls wrong: our clock may be ahead */
+#define FRAME         (15 * 1024)
 #define OPERATION     "SubscribeToShard"
 
 /* ---- events */
@@ -252,6 +253,7 @@ static void subscribe(struct shard *shard)
         .attempts = 1,
         .piece = piece_came,
         .http2 = true,
+        .expected_body = FRAME, /* what libcurl hands on at a time, whatever comes */
     };
 
     unsubscribe(shard);
