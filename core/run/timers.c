@@ -87,8 +87,9 @@ static void ring_due(struct timers *timers)
         take_out(timers, timer);
         timer->ring(timer);
     }
-    /* libuv would call a timer of 0 ms again before it looks at any descriptor. */
-    if (timers->n && timers->heap[0]->due_ms <= now) {
+    /* libuv would call a timer of 0 ms again before it looks at any descriptor. One that was set
+     * while others rang may be due by now. */
+    if (timers->n && timers->heap[0]->due_ms <= clock_mono_ms()) {
         uv_timer_stop(&timers->uv);
         uv_idle_start(&timers->idle, idled);
     } else {

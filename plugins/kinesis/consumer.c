@@ -14,6 +14,8 @@
 #define RETRY_BASE_MS 500
 #define RETRY_MAX_MS  10000
 #define TRIES_MAX     10 /* as KCL */
+#define NAME_MAX_LEN  128
+#define NAME_LETTERS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 static void look(struct source *source);
 
@@ -22,11 +24,25 @@ static bool is_arn(const char *text)
     return strncmp(text, "arn:", 4) == 0;
 }
 
+bool consumer_is_valid(const char *text)
+{
+    const char *name = is_arn(text) ? strstr(text, "/consumer/") : text;
+
+    if (name && is_arn(text))
+        return strstr(text, ":kinesis:") && strstr(text, ":stream/") && name[strlen("/consumer/")];
+    return name && strlen(name) <= NAME_MAX_LEN && name[strspn(name, NAME_LETTERS)] == 0;
+}
+
 static const char *consumer_name(const struct source *source)
 {
     const char *name = source->config->consumer;
 
     return name && *name ? name : source->info->application;
+}
+
+bool consumer_is_given(const struct source *source)
+{
+    return is_arn(consumer_name(source));
 }
 
 static void later(struct source *source, int64_t after_ms)
@@ -68,7 +84,12 @@ static void is_active(struct source *source, char *arn)
 void consumer_give_up(struct source *source, const char *action, const kp_aws_response *response)
 {
     if (source->config->mode == MODE_FANOUT) {
-        (void)calls_fail(source->node, action, source->config->stream, response);
+        if (consumer_is_given(source) && calls_judge(response) == CALLS_MISSING)
+            (void)kp->fail(source->node, "consumer %s does not exist (kinesis:%s: %s)",
+                           consumer_name(source), action,
+                           response->message ? response->message : response->error);
+        else
+            (void)calls_fail(source->node, action, source->config->stream, response);
         source->has_failed = true;
         return;
     }
@@ -200,20 +221,18 @@ static void look(struct source *source)
 
 void consumer_begin(struct source *source)
 {
-    const char *name = consumer_name(source);
-
     if (!source->consumer_timer)
         source->consumer_timer = source->timers->create(source->node, rang, source);
     if (!source->consumer_timer) {
         (void)kp->fail(source->node, "out of memory");
         return;
     }
-    if (source->consumer_arn && is_arn(name))
+    if (source->consumer_arn && consumer_is_given(source))
         return; /* it is as the file says */
     free(source->consumer_arn);
     source->consumer_arn = NULL;
-    if (is_arn(name)) {
-        char *arn = strdup(name);
+    if (consumer_is_given(source)) {
+        char *arn = strdup(consumer_name(source));
 
         if (arn)
             is_active(source, arn);

@@ -18,7 +18,7 @@
 #define KEEP_ROOM     (64 * 1024)   /* memory kept between events */
 #define SILENCE_MS    60000
 #define AGAIN_MS      1000 /* one call a second and shard */
-#define IN_USE_MS     5000 /* as long as a subscription that nobody reads blocks the next */
+#define IN_USE_MS     5000 /* so long a subscription that was had blocks the next, read or not */
 #define RETRY_MS      200
 #define GIVE_UP       5 /* failures in a row, with mode = "auto" */
 #define REQUEST_TRIES 8 /* of what the service calls wrong: our clock may be ahead */
@@ -82,6 +82,8 @@ static bool piece_came(kp_node *node, void *arg, kp_slice piece)
         collect(f, kpw_slice(f->in.ptr + f->at, f->in.len - f->at));
     kpw_buf_append(&f->in, piece.ptr, piece.len);
     f->heard_ms = kp->now_ms();
+    if (!f->had_ms)
+        f->had_ms = f->heard_ms;
     shard_alarm(shard, f->heard_ms); /* not from inside the HTTP client */
     return true;
 }
@@ -100,10 +102,18 @@ static void unsubscribe(struct shard *shard)
     kpw_event_reader_init(&f->reader, FANOUT_EVENT_MAX);
 }
 
+/* The service lets it be subscribed to again. */
+static int64_t next_allowed(const struct fanout *f)
+{
+    return f->had_ms ? f->had_ms + IN_USE_MS : f->subscribed_ms + AGAIN_MS;
+}
+
 static void broke(struct shard *shard, const char *error, const char *message)
 {
     unsubscribe(shard);
     shard_failed(shard, error, message);
+    if (shard->not_before < next_allowed(shard->fanout))
+        shard->not_before = next_allowed(shard->fanout);
 }
 
 /* An exception in the stream ends it. */
@@ -139,7 +149,6 @@ static bool take_event(struct shard *shard, const struct kpw_event *event)
         unsubscribe(shard); /* it has complained */
     } else {
         shard_succeeded(shard);
-        kp->lane_count(shard->lane, "bytes", (int64_t)payload.len);
         if (shard->iterator[0] && strlen(shard->iterator) <= KP_POSITION_MAX)
             memcpy(shard->read_to, shard->iterator, strlen(shard->iterator) + 1);
     }
@@ -212,13 +221,17 @@ static void judge(struct shard *shard, const kp_aws_response *response)
     } else if (calls_judge(response) == CALLS_AGAIN ||
                (calls_judge(response) == CALLS_REQUEST && shard->tries < REQUEST_TRIES)) {
         shard_failed(shard, response->error, response->message);
-    } else if (calls_judge(response) == CALLS_MISSING) { /* the shard, the consumer or the stream */
+    } else if (calls_judge(response) == CALLS_MISSING &&
+               (!consumer_is_given(source) || shard->tries + 1 < REQUEST_TRIES)) {
+        /* the shard, the consumer or the stream */
         shard_failed(shard, response->error, response->message);
         shard->is_missing = true;
         discover_now(source);
         consumer_begin(source);
     } else {
         consumer_give_up(source, OPERATION, response);
+        if (source->has_failed)
+            shard->not_before = INT64_MAX / 2;
         return;
     }
     if (source->config->mode == MODE_AUTO && shard->tries >= GIVE_UP)
@@ -236,8 +249,8 @@ static void subscription_ended(kp_node *node, void *arg, const kp_aws_response *
     f->is_held = false;
     if (response->error)
         judge(shard, response);
-    if (shard->not_before < f->subscribed_ms + AGAIN_MS)
-        shard->not_before = f->subscribed_ms + AGAIN_MS;
+    if (shard->not_before < next_allowed(f))
+        shard->not_before = next_allowed(f);
     shard_go(shard);
 }
 
@@ -272,6 +285,7 @@ static void subscribe(struct shard *shard)
         shard->latest_ms = kp->wall_ms(); /* what comes from now on must not be left out later */
     shard->limit = UINT32_MAX;
     shard->call_epoch = source->epoch;
+    f->had_ms = 0;
     f->subscribed_ms = f->heard_ms = kp->now_ms();
     kp->count(source->node, "subscriptions", 1);
     kp->lane_count(shard->lane, "calls", 1);
@@ -308,11 +322,11 @@ void fanout_go(struct shard *shard)
     /* Somebody asks whether all is read that was written until now. Only what a subscription of
      * after the question says can answer that: an event may have been long on its way. */
     if (shard->call && source->epoch > shard->call_epoch && f->at == f->in.len &&
-        kp->now_ms() >= f->subscribed_ms + AGAIN_MS)
+        kp->now_ms() >= next_allowed(f))
         unsubscribe(shard);
     if (shard->call)
-        shard_alarm(shard, source->epoch > shard->call_epoch ? f->subscribed_ms + AGAIN_MS
-                                                             : f->heard_ms + SILENCE_MS);
+        shard_alarm(shard,
+                    source->epoch > shard->call_epoch ? next_allowed(f) : f->heard_ms + SILENCE_MS);
     else if (f->at == f->in.len && shard_is_due(shard))
         subscribe(shard);
 }

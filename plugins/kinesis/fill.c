@@ -189,6 +189,8 @@ static bool skip_settled(struct shard *shard)
     fill->resume = NULL;
     if (!is_it)
         return false;
+    if (fill->resume_sub && !shard->source->config->deaggregate)
+        return false; /* what was settled of the aggregate cannot be told from the rest */
     if (fill->is_open && fill->resume_sub + 1 < fill->kpl.n) {
         if (fill->inside < fill->resume_sub + 1)
             fill->inside = fill->resume_sub + 1;
@@ -320,6 +322,10 @@ void fill_submit(struct shard *shard)
         submit_batch(shard);
         if (!shard->lane)
             return; /* revoked meanwhile */
+        if (shard->at < shard->answer.count && kp->now_ms() >= shard->turn_ends) {
+            shard_alarm(shard, kp->now_ms());
+            return;
+        }
     }
     shard->caught_epoch = shard->answer_epoch;
 }

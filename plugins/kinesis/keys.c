@@ -5,6 +5,7 @@
  * others. Keys that come from a function are copied into the batch: they are valid until its next
  * call only. All partition keys of a batch are hashed together.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,22 +73,28 @@ static size_t characters(kp_slice text)
     return n;
 }
 
+bool keys_partition_valid(kp_slice key, struct key_fault *ret_fault)
+{
+    if (!key.len)
+        snprintf(ret_fault->text, sizeof(ret_fault->text), "is empty");
+    else if (key.len > PUT_KEY_MAX && characters(key) > PUT_KEY_MAX)
+        snprintf(ret_fault->text, sizeof(ret_fault->text), "has %zu characters, Kinesis takes 256",
+                 characters(key));
+    else if (!kpw_utf8_valid(key.ptr, key.len)) /* what is written out would be mended */
+        snprintf(ret_fault->text, sizeof(ret_fault->text), "is not UTF-8");
+    else
+        return true;
+    return false;
+}
+
 static bool check_key(struct taking *taking, uint32_t i, kp_slice key)
 {
-    if (!key.len) {
-        kp->reject(taking->b, i, "the partition key is empty");
-        return false;
-    }
-    if (key.len > PUT_KEY_MAX && characters(key) > PUT_KEY_MAX) {
-        kp->reject(taking->b, i, "the partition key has %zu characters, Kinesis takes 256",
-                   characters(key));
-        return false;
-    }
-    if (!kpw_utf8_valid(key.ptr, key.len)) { /* what is written out would be mended */
-        kp->reject(taking->b, i, "the partition key is not UTF-8");
-        return false;
-    }
-    return true;
+    struct key_fault fault;
+
+    if (keys_partition_valid(key, &fault))
+        return true;
+    kp->reject(taking->b, i, "the partition key %s", fault.text);
+    return false;
 }
 
 /* ---- keys of records that have none */
@@ -163,8 +170,7 @@ static bool find_key(struct taking *taking, struct item *item, const kp_record *
     return true;
 }
 
-/* Decimal, no sign, at most 2^128 - 1. */
-static bool parse_hash(kp_slice text, kpw_u128 *ret)
+bool keys_parse_hash(kp_slice text, kpw_u128 *ret)
 {
     if (text.len > 1 && text.ptr[0] == '0')
         return false;
@@ -179,7 +185,7 @@ static bool find_hash(struct taking *taking, struct item *item)
 
     if (found != FOUND)
         return found == FOUND_NONE;
-    if (hash.len && !parse_hash(hash, &item->hash)) {
+    if (hash.len && !keys_parse_hash(hash, &item->hash)) {
         kp->reject(taking->b, item->i,
                    "hash_key \"%.*s\" is not a decimal number from 0 to 2^128-1",
                    (int)(hash.len < 60 ? hash.len : 60), hash.ptr);

@@ -191,6 +191,21 @@ static void call_failed(struct request *request, const char *error, const char *
     learn(request, &lesson);
 }
 
+/* The same of a request that was sent. */
+static void call_lost(struct request *request, const kp_aws_response *response)
+{
+    struct sink *sink = request->sink;
+
+    if (response->throttled && sink->config->fail_if_throttled) {
+        for (uint32_t s = 0; s < request->n_slots; s++)
+            reject(request, &request->slots[s], response->error,
+                   response->message ? response->message : "");
+        return;
+    }
+    kp->count(sink->node, "records_sent_again", request->count);
+    call_failed(request, response->error, response->message, response->retry_after_ms);
+}
+
 /* The service refuses the request because of some record in it: halves find it. */
 static void split(struct request *request, const char *error, const char *message)
 {
@@ -336,8 +351,10 @@ static void call_answered(struct request *request, const kp_aws_response *respon
 
     if (!put_results_parse(response->body.ptr, response->body.len, request->n_slots, slot_answered,
                            &answer)) {
-        call_failed(request, "MalformedAnswer",
-                    "the answer of PutRecords is not understood, or has not an entry for each", 0);
+        call_lost(request, &(kp_aws_response){
+                               .error = "MalformedAnswer",
+                               .message = "the answer of PutRecords is not understood, or has not "
+                                          "an entry for each"});
         return;
     }
     kp->count(sink->node, "kinesis_records", answer.taken);
@@ -365,9 +382,7 @@ void outcome_of(struct request *request, const kp_aws_response *response)
     }
     switch (calls_judge(response)) {
     case CALLS_FINE: call_answered(request, response); break;
-    case CALLS_AGAIN:
-        call_failed(request, response->error, response->message, response->retry_after_ms);
-        break;
+    case CALLS_AGAIN: call_lost(request, response); break;
     case CALLS_REQUEST: split(request, response->error, response->message); break;
     default:
         call_failed(request, response->error, response->message, 0);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define RECORD_GUESS  1400
+#define TURN_MS       20 /* the functions of the flow run inside submit() */
 #define RETRY_BASE_MS 200
 #define RETRY_MAX_MS  10000
 #define QUIET_MS      60000 /* between two complaints about a shard */
@@ -116,10 +117,15 @@ void shard_judge(struct shard *shard, const char *action, const kp_aws_response 
     case CALLS_MISSING: /* the shard or the whole stream: the list will tell */
         shard_failed(shard, response->error, response->message);
         shard->is_missing = true;
+        if (!shard->at_end) /* if it is listed after all, its iterator is of a stream of that name
+                               that was deleted: a new one shows whether that is so */
+            shard->state = SHARD_POSITIONING;
         discover_now(source);
         break;
-    case CALLS_REQUEST: /* an iterator of another time; an own mistake does not go away */
-        if (shard->state == SHARD_READING && shard->tries < TRIES_MAX) {
+    case CALLS_REQUEST: /* an iterator of another time, or our clock is ahead of the service's; an
+                           own mistake does not go away */
+        if ((shard->state == SHARD_READING || (shard->latest_ms && !shard->read_to[0])) &&
+            shard->tries < TRIES_MAX) {
             shard_failed(shard, response->error, response->message);
             shard->state = SHARD_POSITIONING;
             break;
@@ -388,6 +394,7 @@ void shard_go(struct shard *shard)
     if (shard->source->stopped || shard->is_going || shard->state == SHARD_CLOSED)
         return;
     shard->is_going = true; /* submit() may settle and wake at once */
+    shard->turn_ends = kp->now_ms() + TURN_MS;
     if (shard->state == SHARD_POSITIONING && shard->source->is_pushed)
         shard->state = SHARD_READING; /* a subscription says its position itself */
     if (shard->state == SHARD_POSITIONING) {

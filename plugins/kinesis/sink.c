@@ -113,12 +113,25 @@ static void sink_flush(kp_node *node, void *state)
 
 /* ---- the element ---------------------------------------------------------------------------- */
 
+static kp_slice slice_of(const char *text)
+{
+    return (kp_slice){text, strlen(text)};
+}
+
 static kp_status sink_validate(kp_node *node, const void *config)
 {
     const struct sink_config *c = config;
+    struct key_fault fault;
+    kpw_u128 hash;
 
     if (c->partition_key.kind == KP_V_TEXT && !*c->partition_key.text)
         return kp->fail(node, "partition_key is empty; leave it out for the records' own keys");
+    if (c->partition_key.kind == KP_V_TEXT &&
+        !keys_partition_valid(slice_of(c->partition_key.text), &fault))
+        return kp->fail(node, "partition_key %s", fault.text);
+    if (c->hash_key.kind == KP_V_TEXT && !keys_parse_hash(slice_of(c->hash_key.text), &hash))
+        return kp->fail(node, "hash_key \"%.60s\" is not a decimal number from 0 to 2^128-1",
+                        c->hash_key.text);
     return KP_OK;
 }
 

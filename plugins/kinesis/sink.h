@@ -205,6 +205,12 @@ static inline void sink_ended(struct sink *sink, struct item *item)
  * into their queues. False: out of memory, nothing was done. */
 bool keys_take_batch(struct sink *sink, struct pending *pending);
 void keys_fini(struct sink *sink);
+struct key_fault {
+    char text[64]; /* "is empty" and the like */
+};
+/* Would the service take it? [any] */
+bool keys_partition_valid(kp_slice key, struct key_fault *ret_fault);
+bool keys_parse_hash(kp_slice text, kpw_u128 *ret); /* decimal, no sign, at most 2^128 - 1 [any] */
 
 /* ---- targets.c */
 

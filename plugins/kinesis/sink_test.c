@@ -150,6 +150,32 @@ TEST(failed_calls_back_off_and_are_made_again)
     harness_free(h);
 }
 
+TEST(records_of_a_call_that_failed_count_as_sent_again)
+{
+    struct harness *h = sink(", linger = '0ms'");
+
+    refuse(h, 500, "InternalFailure");
+    answer_many(h, 3);
+    harness_feed(h, "a", (const char *const[]){"1", "2", "3", NULL});
+    harness_advance(h, 1000);
+    EQ_INT(harness_count(h, KP_DELIVERED), 3);
+    EQ_INT(harness_counter(h, "records_sent_again"), 3);
+    harness_free(h);
+}
+
+TEST(a_call_that_is_throttled_as_a_whole_fails_at_once_where_that_is_wanted)
+{
+    struct harness *h = sink(", linger = '0ms', fail_if_throttled = true");
+
+    refuse(h, 400, "ProvisionedThroughputExceededException");
+    harness_feed(h, "a", (const char *const[]){"1", "2", NULL});
+    harness_advance(h, 1000);
+    EQ_INT(n_puts(h), 1);
+    EQ_INT(harness_count(h, KP_REJECTED), 2);
+    EQ_STR(harness_reason(h, 0), "ProvisionedThroughputExceededException: said the service");
+    harness_free(h);
+}
+
 TEST(a_stream_that_never_takes_them_gives_the_records_back)
 {
     struct harness *h = sink(", linger = '0ms', attempts = 3");
@@ -239,10 +265,30 @@ TEST(keys_come_from_text_field_and_function)
     YES(body_has(h, 0, "\"PartitionKey\":\"f-7\""));
     harness_free(h);
 
-    h = sink(", linger = '0ms', hash_key = '340282366920938463463374607431768211456'");
-    harness_feed_one(h, "a", "x", "own");
+    h = sink(", linger = '0ms', hash_key = k.field '$.hash'");
+    harness_feed_one(h, "a", "{\"hash\":\"340282366920938463463374607431768211456\"}", "own");
     EQ_INT(harness_outcome(h, 0), KP_REJECTED);
     harness_free(h);
+}
+
+TEST(keys_of_the_file_that_no_record_could_have_are_refused_before_the_start)
+{
+    static const char *const bad[][2] = {
+        {"partition_key = ''", "partition_key is empty"},
+        {"partition_key = string.rep('x', 257)", "partition_key has 257 characters"},
+        {"partition_key = '\\xff'", "partition_key is not UTF-8"},
+        {"hash_key = ''", "hash_key \"\" is not a decimal number"},
+        {"hash_key = 'abc'", "hash_key \"abc\" is not a decimal number"},
+        {"hash_key = '012'", "hash_key \"012\" is not a decimal number"},
+        {"hash_key = '340282366920938463463374607431768211456'", "from 0 to 2^128-1"},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char options[300];
+
+        snprintf(options, sizeof options, "{ " STREAM ", %s }", bad[i][0]);
+        YES(strstr(harness_config_error("kinesis", KP_SINK, options), bad[i][1]) != NULL);
+    }
 }
 
 TEST(a_key_has_256_characters_at_most_however_many_bytes)

@@ -316,6 +316,47 @@ TEST(an_endpoint_without_cbor_gets_the_same_records_in_json)
     harness_free(h);
 }
 
+/* Emulators and proxies that answer every request in CBOR with 500 or 502. */
+TEST(an_endpoint_that_breaks_at_cbor_gets_json_after_some_tries)
+{
+    struct harness *h = sink(", wire = 'auto', linger = '0ms'");
+
+    for (int i = 0; i < 3; i++)
+        refuse(h, 502, "BadGateway");
+    answer_many(h, 1);
+    harness_feed(h, "a", (const char *const[]){"1", NULL});
+    harness_advance(h, 10000);
+    EQ_INT(n_puts(h), 4);
+    EQ_STR(harness_request_header(h, put_at(h, 2), "content-type"), "application/x-amz-cbor-1.1");
+    EQ_STR(harness_request_header(h, put_at(h, 3), "content-type"), "application/x-amz-json-1.1");
+    EQ_INT(harness_count(h, KP_DELIVERED), 1);
+    answer_many(h, 1);
+    refuse(h, 502, "BadGateway"); /* what is known stays so */
+    harness_feed(h, "a", (const char *const[]){"2", NULL});
+    harness_feed(h, "a", (const char *const[]){"3", NULL});
+    harness_advance(h, 10000);
+    EQ_STR(harness_request_header(h, put_at(h, n_puts(h) - 1), "content-type"),
+           "application/x-amz-json-1.1");
+    harness_free(h);
+}
+
+TEST(a_service_that_is_down_is_tried_in_both_forms)
+{
+    struct harness *h = sink(", wire = 'auto', linger = '0ms', record_ttl = '10m'");
+
+    for (int i = 0; i < 6; i++)
+        refuse(h, 503, "ServiceUnavailable");
+    taken_cbor(h); /* the first of two */
+    answer_many(h, 1);
+    harness_feed(h, "a", (const char *const[]){"1", "2", NULL});
+    harness_advance(h, 60000);
+    EQ_INT(n_puts(h), 8);
+    EQ_STR(harness_request_header(h, put_at(h, 3), "content-type"), "application/x-amz-json-1.1");
+    EQ_STR(harness_request_header(h, put_at(h, 6), "content-type"), "application/x-amz-cbor-1.1");
+    EQ_INT(harness_count(h, KP_DELIVERED), 2);
+    harness_free(h);
+}
+
 TEST(a_hash_key_goes_along_in_cbor)
 {
     struct harness *h = sink(", wire = 'cbor', linger = '0ms', hash_key = '12'");

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define YEAR_10000 253402300800 /* Unix seconds */
+
 /* "2024-05-01T12:00:00Z" or Unix seconds. */
 static bool read_timestamp(const char *text, double *ret_seconds)
 {
@@ -22,7 +24,7 @@ static bool read_timestamp(const char *text, double *ret_seconds)
         *ret_seconds = (double)ms / 1000;
         return true;
     }
-    return kpw_json_to_double(slice, ret_seconds) && *ret_seconds >= 0;
+    return kpw_json_to_double(slice, ret_seconds) && *ret_seconds >= 0 && *ret_seconds < YEAR_10000;
 }
 
 static kp_status source_validate(kp_node *node, const void *config)
@@ -39,6 +41,13 @@ static kp_status source_validate(kp_node *node, const void *config)
                         "timestamp must look like \"2024-05-01T12:00:00Z\" or be Unix seconds, "
                         "got \"%s\"",
                         c->timestamp);
+    if (c->consumer && *c->consumer && !consumer_is_valid(c->consumer))
+        return kp->fail(node,
+                        "consumer must be a name of 1 to 128 letters, digits, \"_\", \".\" and "
+                        "\"-\", or the ARN of a consumer, got \"%.200s\"",
+                        c->consumer);
+    if (c->shards.items && !c->shards.count)
+        return kp->fail(node, "shards is empty; leave it out to read all of the stream");
     for (size_t i = 1; i < c->shards.count; i++)
         for (size_t j = 0; j < i; j++)
             if (strcmp(c->shards.items[i], c->shards.items[j]) == 0)

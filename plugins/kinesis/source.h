@@ -100,6 +100,7 @@ struct fanout {
     struct kpw_event_reader reader;
     bool is_held;          /* the connection is not read until there is room */
     int64_t subscribed_ms; /* monotonic */
+    int64_t had_ms;        /* when the service began to send, 0: it has not */
     int64_t heard_ms;
 };
 
@@ -139,6 +140,7 @@ struct shard {
     int64_t behind_ms; /* as it said */
     int64_t alarm_at;  /* when the timer rings, 0: it does not run */
     bool is_going;     /* inside shard_go() */
+    int64_t turn_ends; /* ... which is to let others go on then, monotonic */
     bool has_slot;     /* of tempo.c, for that call */
     bool is_cbor;      /* that call is in CBOR */
     bool is_missing;   /* the service does not know it: has ended, when a listing says so too */
@@ -163,6 +165,7 @@ struct shard {
 
     struct kinesis_answer answer; /* what was read and not yet put into a batch: from `at` on */
     size_t at;
+    int64_t answer_bytes; /* of data and keys in it */
     kp_slab *answer_slab; /* the memory of it [owned] */
     bool at_end;          /* the answer said that the shard ends here */
     struct fill fill;
@@ -265,6 +268,8 @@ void fanout_leave(struct shard *shard);
 void fanout_fini(struct shard *shard);
 
 /* consumer.c */
+bool consumer_is_valid(const char *text);            /* a name or an ARN by its form */
+bool consumer_is_given(const struct source *source); /* by its ARN: it is not ours to register */
 /* Finds or registers the consumer, then sets source->consumer_arn and wakes the shards. */
 void consumer_begin(struct source *source);
 void consumer_fini(struct source *source);

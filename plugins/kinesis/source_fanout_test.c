@@ -233,13 +233,13 @@ TEST(exceptions_silence_and_broken_streams_begin_again)
     put_event(&buf, "exception", "InternalFailureException", "{\"message\":\"sorry\"}");
     push(h, &buf);
     YES(strstr(harness_log(h), "InternalFailureException") != NULL);
-    harness_advance(h, 2000);
+    harness_advance(h, 5000);
     EQ_INT(requests_of(h, "SubscribeToShard"), 2);
     push_records(h, 2, 2, "2", 0);
     put_records(&buf, 3, 3, "3", 0);
     buf.ptr[20] ^= 1; /* a checksum is wrong now */
     push(h, &buf);
-    harness_advance(h, 2000);
+    harness_advance(h, 5000);
     EQ_INT(requests_of(h, "SubscribeToShard"), 3);
     YES(body_has(h, "SubscribeToShard", 2, "\"AFTER_SEQUENCE_NUMBER\",\"SequenceNumber\":\"2\""));
     harness_advance(h, 57000);
@@ -265,7 +265,7 @@ TEST(whether_all_is_read_is_answered_by_a_subscription_of_after_the_question)
 
     harness_start(h);
     push_records(h, 1, 1, "1", 0);
-    harness_advance(h, 2000);
+    harness_advance(h, 5000);
     answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
     harness_catch_up(h);
     EQ_INT(requests_of(h, "SubscribeToShard"), 2);
@@ -274,6 +274,76 @@ TEST(whether_all_is_read_is_answered_by_a_subscription_of_after_the_question)
     NO(harness_has_caught_up(h));
     push_records(h, 3, 2, "2", 0);
     YES(harness_has_caught_up(h));
+    harness_free(h);
+}
+
+TEST(a_shard_is_not_subscribed_to_again_within_five_seconds)
+{
+    struct harness *h = subscribed(""); /* the service refuses that as a resource in use */
+
+    harness_start(h);
+    push_records(h, 1, 1, "1", 0);
+    harness_advance(h, 2000);
+    answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
+    harness_catch_up(h);
+    EQ_INT(requests_of(h, "SubscribeToShard"), 1);
+    harness_advance(h, 2900);
+    EQ_INT(requests_of(h, "SubscribeToShard"), 1);
+    harness_advance(h, 200);
+    EQ_INT(requests_of(h, "SubscribeToShard"), 2);
+    push_records(h, 2, 1, "1", 0);
+    YES(harness_has_caught_up(h));
+    harness_aws_answer(h, "SubscribeToShard", 0, "ConnectionReset", NULL, 0);
+    harness_advance(h, 4000);
+    EQ_INT(requests_of(h, "SubscribeToShard"), 2);
+    harness_advance(h, 2000);
+    EQ_INT(requests_of(h, "SubscribeToShard"), 3);
+    harness_free(h);
+}
+
+TEST(bytes_are_those_of_data_and_keys_as_where_it_is_polled)
+{
+    struct harness *h = subscribed("");
+
+    harness_start(h);
+    push_records(h, 1, 3, "3", 0);
+    EQ_INT(harness_lane_counter(h, SHARD, "bytes"), 3 * 8);
+    EQ_INT(harness_lane_counter(h, SHARD, "records"), 3);
+    harness_free(h);
+}
+
+TEST(a_consumer_that_cannot_be_is_refused_before_the_start)
+{
+    static const char *const bad[] = {"bad name!", "arn:foo", "arn:aws:kinesis:eu-1:1:stream/s",
+                                      "arn:aws:kinesis:eu-1:1:stream/s/consumer/"};
+    char options[400], name[130];
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(options, sizeof options, "{ " STREAM ", mode = 'auto', consumer = '%s' }", bad[i]);
+        YES(strstr(harness_config_error("kinesis", KP_SOURCE, options), "consumer must be") !=
+            NULL);
+    }
+    memset(name, 'x', 129);
+    name[129] = 0;
+    snprintf(options, sizeof options, "{ " STREAM ", mode = 'auto', consumer = '%s' }", name);
+    YES(strstr(harness_config_error("kinesis", KP_SOURCE, options), "consumer must be") != NULL);
+    harness_free(source(", mode = 'auto', consumer = 'My_app.v-2'"));
+}
+
+TEST(a_consumer_of_a_given_arn_that_is_gone_fails_clearly)
+{
+    struct harness *h = source(", mode = 'fan-out', consumer = '" ARN_C "'");
+
+    answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
+    for (int i = 0; i < 8; i++) {
+        refuse(h, "SubscribeToShard", 400, "ResourceNotFoundException");
+        answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
+    }
+    harness_start(h);
+    harness_advance(h, 120000);
+    REQUIRE(harness_failed(h) != NULL);
+    YES(strstr(harness_failed(h), ARN_C) != NULL);
+    YES(requests_of(h, "SubscribeToShard") <= 8);
     harness_free(h);
 }
 

@@ -137,6 +137,8 @@ TEST(a_named_shard_that_is_not_there_is_one_clear_failure)
     harness_free(h);
     YES(strstr(harness_config_error("kinesis", KP_SOURCE, "{ " STREAM ", shards = { 'a', 'a' } }"),
                "shards names a twice") != NULL);
+    YES(strstr(harness_config_error("kinesis", KP_SOURCE, "{ " STREAM ", shards = {} }"),
+               "shards is empty") != NULL);
 }
 
 /* ---- grants */

@@ -76,6 +76,9 @@ TEST(start_chooses_the_iterator)
     YES(strstr(harness_config_error("kinesis", KP_SOURCE,
                                     "{ " STREAM ", start = 'at-timestamp', timestamp = 'soon' }"),
                "timestamp must look like") != NULL);
+    YES(strstr(harness_config_error("kinesis", KP_SOURCE,
+                                    "{ " STREAM ", start = 'at-timestamp', timestamp = '1e300' }"),
+               "timestamp must look like") != NULL);
 }
 
 TEST(an_expired_iterator_is_replaced_behind_the_last_record)
@@ -105,6 +108,23 @@ TEST(a_latest_iterator_that_expired_goes_on_from_its_time_not_from_now)
     harness_start(h);
     harness_advance(h, 2000);
     YES(body_has(h, "GetShardIterator", 1, "\"AT_TIMESTAMP\",\"Timestamp\":1700000000.000"));
+    harness_free(h);
+}
+
+TEST(a_time_of_our_clock_that_the_service_has_not_come_to_is_tried_again)
+{
+    struct harness *h = source(", start = 'latest'");
+
+    list_one(h);
+    refuse(h, "GetRecords", 400, "ExpiredIteratorException");
+    refuse(h, "GetShardIterator", 400, "InvalidArgumentException"); /* our clock is ahead */
+    answer(h, "GetShardIterator", ITERATOR);
+    records(h, 7, 7, "it-2", 0);
+    harness_start(h);
+    harness_advance(h, 2000);
+    YES(body_has(h, "GetShardIterator", 2, "AT_TIMESTAMP"));
+    CU_ASSERT_PTR_NULL(harness_failed(h));
+    EQ_INT(harness_out_count(h), 1);
     harness_free(h);
 }
 
@@ -562,6 +582,24 @@ TEST(a_shard_that_vanished_ends_and_a_stream_that_vanished_fails)
     harness_start(h);
     REQUIRE(harness_failed(h) != NULL);
     YES(strstr(harness_failed(h), "stream orders does not exist") != NULL);
+    harness_free(h);
+}
+
+TEST(a_shard_of_a_stream_that_was_made_anew_fails_clearly)
+{
+    struct harness *h = source("");
+
+    list_one(h);
+    records(h, 1, 2, "it-2", 0);
+    refuse(h, "GetRecords", 400, "ResourceNotFoundException");
+    answer(h, "ListShards", "{\"Shards\":[" ONE "]}");
+    refuse(h, "GetShardIterator", 400, "InvalidArgumentException"); /* not of this stream */
+    harness_start(h);
+    harness_advance(h, 5000);
+    YES(body_has(h, "GetShardIterator", 1, "\"AFTER_SEQUENCE_NUMBER\""));
+    REQUIRE(harness_failed(h) != NULL);
+    YES(strstr(harness_failed(h), "kinesis:GetShardIterator on stream orders") != NULL);
+    EQ_STR(harness_position(h, SHARD), "2");
     harness_free(h);
 }
 

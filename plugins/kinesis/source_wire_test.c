@@ -140,6 +140,20 @@ TEST(the_settled_record_of_a_checkpoint_is_left_out)
     harness_free(h);
 }
 
+TEST(a_checkpoint_inside_an_aggregate_that_now_stays_whole_reads_it_again)
+{
+    struct harness *h = source(", deaggregate = false");
+
+    harness_checkpoint(h, SHARD, "100", 1); /* 2 of its records and more may not be settled */
+    list_one(h);
+    records(h, 100, 101, "it-2", 0);
+    harness_start(h);
+    YES(body_has(h, "GetShardIterator", 0, "\"AT_SEQUENCE_NUMBER\""));
+    REQUIRE(harness_out_count(h) == 2);
+    EQ_STR(harness_out(h, 0)->sequence, "100");
+    harness_free(h);
+}
+
 TEST(a_damaged_aggregate_is_a_plain_record)
 {
     struct harness *h = source("");
@@ -337,6 +351,23 @@ TEST(a_failure_that_says_nothing_about_the_wire_does_not_decide_it)
     harness_advance(h, 2000);
     EQ_INT(harness_out_count(h), 2);
     EQ_STR(type_of(h, 1), "application/x-amz-cbor-1.1");
+    harness_free(h);
+}
+
+TEST(an_endpoint_that_breaks_at_cbor_is_asked_in_json_after_some_tries)
+{
+    struct harness *h = source(", wire = 'auto'");
+
+    list_one(h);
+    for (int i = 0; i < 3; i++)
+        refuse(h, "GetRecords", 502, "BadGateway");
+    records(h, 1, 2, "it-2", 0);
+    harness_start(h);
+    harness_advance(h, 10000);
+    EQ_INT(harness_out_count(h), 2);
+    EQ_STR(type_of(h, 2), "application/x-amz-cbor-1.1");
+    EQ_STR(type_of(h, 3), "application/x-amz-json-1.1");
+    EQ_STR(type_of(h, 4), "application/x-amz-json-1.1");
     harness_free(h);
 }
 

@@ -42,15 +42,11 @@ void tempo_sent(struct shard *shard)
 
 static void note_bytes(struct shard *shard, const struct incoming *in)
 {
-    const struct kinesis_answer *a = &shard->answer;
-    int64_t from = in->sent_ms, bytes = 0;
+    int64_t from = in->sent_ms;
 
-    for (size_t i = 0; i < a->count; i++)
-        bytes += a->entries[i].data_len + a->entries[i].key_len;
     if (from < shard->bytes_until)
         from = shard->bytes_until;
-    shard->bytes_until = from + bytes * 1000 / BYTES_A_SECOND;
-    kp->lane_count(shard->lane, "bytes", bytes);
+    shard->bytes_until = from + shard->answer_bytes * 1000 / BYTES_A_SECOND;
 }
 
 static void plan_next_read(struct shard *shard)

@@ -24,9 +24,16 @@ static int64_t age_of(const struct shard *shard)
 
 void watch_fetched(struct shard *shard)
 {
+    const struct kinesis_answer *a = &shard->answer;
+
     shard->watched_ms = shard->fetched_ms = kp->now_ms();
-    if (shard->answer.count)
-        kp->lane_count(shard->lane, "records", (int64_t)shard->answer.count);
+    shard->answer_bytes = 0;
+    for (size_t i = 0; i < a->count; i++)
+        shard->answer_bytes += a->entries[i].data_len + a->entries[i].key_len;
+    if (a->count) {
+        kp->lane_count(shard->lane, "records", (int64_t)a->count);
+        kp->lane_count(shard->lane, "bytes", shard->answer_bytes);
+    }
     kp->lane_gauge(shard->lane, "millis_behind_latest", shard->behind_ms);
     kp->lane_gauge(shard->lane, "iterator_age_ms", age_of(shard));
     kp->lane_gauge(shard->lane, "fetch_age_ms", 0);

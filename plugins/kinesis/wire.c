@@ -4,6 +4,8 @@
 #include "plugins/kinesis/calls.h"
 #include "sdk/wire/cbor.h"
 
+#define BREAKDOWNS 3 /* then the other form is tried */
+
 void wire_init(struct wire *wire, int choice)
 {
     wire->is_cbor = choice != WIRE_JSON;
@@ -20,12 +22,28 @@ bool wire_looks_cbor(kp_slice body)
     return body.len && (uint8_t)body.ptr[0] >> 5 == KPW_CBOR_MAJOR_MAP;
 }
 
+/* 5xx tells nothing for sure, but a service that speaks CBOR says it in CBOR. */
+static void note_breakdown(struct wire *wire, const kp_aws_response *response)
+{
+    if (!wire_looks_cbor(response->body) && ++wire->breakdowns % BREAKDOWNS == 0)
+        wire->is_cbor = !wire->is_cbor;
+}
+
 bool wire_refused(struct wire *wire, bool was_cbor, const kp_aws_response *response)
 {
-    if (!was_cbor || wire->is_sure || !response->status || response->status >= 500 ||
-        calls_judge(response) == CALLS_TOO_LONG)
-        return wire->is_sure && was_cbor && !wire->is_cbor && response->error;
+    if (wire->is_sure)
+        return was_cbor && !wire->is_cbor && response->error;
+    if (!response->status || calls_judge(response) == CALLS_TOO_LONG)
+        return false;
+    if (response->status >= 500) {
+        note_breakdown(wire, response);
+        return false;
+    }
     wire->is_sure = true;
+    if (!was_cbor) {
+        wire->is_cbor = false;
+        return false;
+    }
     wire->is_cbor = wire_looks_cbor(response->body);
     return !wire->is_cbor && response->error;
 }

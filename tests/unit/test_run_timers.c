@@ -98,6 +98,32 @@ TEST(a_timer_that_sets_itself_for_now_does_not_starve_the_loop)
     end(&timers, &loop);
 }
 
+/* Work of milliseconds, then again. */
+static void ring_long(struct timer *timer)
+{
+    int64_t until = clock_mono_ms() + 3;
+
+    while (clock_mono_ms() < until)
+        ;
+    ring(timer);
+}
+
+TEST(nor_does_one_that_works_for_long_each_time)
+{
+    uv_loop_t loop;
+    struct timers timers;
+    struct bell bell = {.timer.ring = ring_long, .timers = &timers, .name = 'x', .again = true};
+
+    uv_loop_init(&loop);
+    timers_init(&timers, &loop);
+    n_rung = 0;
+    timers_set(&timers, &bell.timer, 0);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    YES(n_rung <= 2);
+    timers_stop(&timers, &bell.timer);
+    end(&timers, &loop);
+}
+
 /* ---- messages */
 
 enum { POSTS = 1000 };
