@@ -2,9 +2,12 @@
 #include "core/config/coordination.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/mem.h"
+
+enum { MIN_TABLE = 3, MAX_TABLE = 255 }; /* characters of a DynamoDB table's name */
 
 #define OF(member) offsetof(struct coordination_config, member)
 
@@ -47,6 +50,28 @@ void coordination_check(struct schema *schema, const struct coordination_config 
     if (!*id || strlen(id) > 255 || !is_printable(id))
         schema_problem(schema, &worker,
                        "is of 1 to 255 visible ASCII characters without spaces, got \"%.40s\"", id);
+}
+
+void coordination_check_tables(struct schema *schema, const struct plan *plan, bool has_application)
+{
+    struct key_path path = {NULL, has_application ? "application" : "name", 0};
+
+    if (strcmp(plan->leases, "dynamodb") != 0)
+        return;
+    for (size_t i = 0; i < plan->n_flows; i++) {
+        char *table = plan_lease_table(plan, i);
+        size_t len = table ? strlen(table) : MIN_TABLE;
+        bool is_wrong = len < MIN_TABLE || len > MAX_TABLE;
+
+        if (is_wrong)
+            schema_problem(schema, &path,
+                           "the lease table of flow '%s' would be called '%.40s'%s, and DynamoDB "
+                           "takes 3 to 255 characters; give the pipeline another `application`",
+                           plan->flows[i].name, table, len > 40 ? " ..." : "");
+        free(table);
+        if (is_wrong)
+            return;
+    }
 }
 
 struct plan_coordination coordination_of(const struct coordination_config *config, void *values)

@@ -24,6 +24,10 @@ extern const kp_option coordination_rows[];
 /* What no row can say; complaints go to `schema`. */
 void coordination_check(struct schema *schema, const struct coordination_config *config);
 
+/* The names that the flows' lease tables will have; for a plan whose flows could be read. */
+void coordination_check_tables(struct schema *schema, const struct plan *plan,
+                               bool has_application);
+
 /* `values` is the group as it was understood. */
 struct plan_coordination coordination_of(const struct coordination_config *config, void *values);
 

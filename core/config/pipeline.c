@@ -594,6 +594,9 @@ void pipeline_read(struct load *load, int index)
         check_used(&r, at);
         sandbox_look(load->L);
     }
-    if (!r.is_lost)
-        check_wired(load);
+    if (r.is_lost)
+        return;
+    check_wired(load);
+    if (!load->problems.n)
+        coordination_check_tables(&r.schema, plan, r.config.application != NULL);
 }

@@ -155,3 +155,27 @@ TEST(a_flow_has_the_table_a_kcl_application_would_have)
     }
     plan_free(plan);
 }
+
+TEST(a_lease_table_has_a_name_that_dynamodb_takes)
+{
+#define STREAM_OF(members)                                                                        \
+    BEGIN "local s = k.resource.stream { name = 's', shards = 1 }\n return { kpipe = 1, " members \
+          ", flows = { main = { k.source.feed { stream = s }, k.sink.collect {} } } }\n"
+    char text[1000], longest[256];
+
+    refuses(STREAM_OF("name = 'ab'"), "name: the lease table of flow 'main' would be called 'ab'");
+    refuses(STREAM_OF("name = 'test', application = 'ab'"),
+            "application: the lease table of flow 'main' would be called 'ab'");
+    plan_free(load_text(STREAM_OF("name = 'abc'")));
+    plan_free(load_text(STREAM_OF("name = 'ab', leases = 'none'")));
+    plan_free(load_text(STREAM_OF("name = 'ab', leases = 'file:x'")));
+    plan_free(load_text(BEGIN "return { kpipe = 1, name = 'ab', flows = { main = {"
+                              " k.source.numbers {}, k.sink.collect {} } } }\n"));
+    memset(longest, 'x', 255);
+    longest[255] = '\0';
+    snprintf(text, sizeof text,
+             BEGIN "return { kpipe = 1, name = 'test', application = '%s', flows = { main = {"
+                   " k.source.numbers {}, k.sink.collect {} } } }\n",
+             longest);
+    refuses(text, "DynamoDB takes 3 to 255 characters");
+}

@@ -212,7 +212,7 @@ TEST(resources_that_are_not_listed_anywhere_are_taken_as_used)
 {
     struct plan *plan =
         must_load(BEGIN "local unused = k.resource.queue { name = 'unused' }\n"
-                        "return { kpipe = 1, name = 'x', flows = { main = {"
+                        "return { kpipe = 1, name = 'xyz', flows = { main = {"
                         " k.source.feed { stream = k.resource.stream { name = 'a' } },"
                         " k.sink.collect { stream = k.resource.stream { name = 'b' } } }, more = {"
                         " k.source.feed { stream = k.resource.stream { name = 'a' } },"
@@ -594,7 +594,7 @@ TEST(what_is_shown_can_be_loaded_and_means_the_same)
     struct plan *plan = must_load(
         BEGIN "local s = k.resource.stream { name = 'the.stream' }\n"
               "local t = k.resource.stream { name = 'the-stream' }\n"
-              "return { kpipe = 1, name = 'x', resources = { t, s }, flows = { ['a-b'] = {"
+              "return { kpipe = 1, name = 'xyz', resources = { t, s }, flows = { ['a-b'] = {"
               " k.source.feed { stream = s, batch = { records = 5 } }, k.transform.anything {"
               " text = 'quote \" back \\\\ line \\n tab \\t nul', headers = { ['end'] = 'x',"
               " ['a b'] = k.field '$.x' }, command = { 'a', 'b' }, ratio = 0.1 },"
