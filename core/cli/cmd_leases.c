@@ -385,7 +385,8 @@ static bool reach(struct leases_command *command)
         return false;
     }
     if (path)
-        command->file = lease_file_new(path, plan->application, &command->host.loop, &err);
+        command->file = (command->resets ? lease_file_new : lease_file_look)(
+            path, plan->application, &command->host.loop, &err);
     if (path && !command->file)
         fprintf(stderr, "kpipe: %s\n", err.text);
     return !path || command->file;
@@ -471,9 +472,13 @@ int cmd_leases(int argc, char **argv)
         if (!set_option(&command, option))
             goto out;
     }
-    command.resets = argc - optind == 2 && !strcmp(argv[optind], "reset");
+    command.resets = optind < argc && !strcmp(argv[optind], "reset");
     if (argc - optind != 1 + command.resets) {
         fputs(usage, stderr);
+        goto out;
+    }
+    if (command.resets && (command.live || command.wide || command.json)) {
+        fputs("kpipe: leases reset takes no --live, --wide or --json\n", stderr);
         goto out;
     }
     log_setup(LOG_WARN, false);

@@ -34,7 +34,7 @@ TAILQ_HEAD(file_replies, file_reply);
 
 struct lease_file {
     char *path, *next_path, *application; /* [owned] */
-    int lock_fd;
+    int lock_fd;                          /* -1: it is only looked at */
     struct file_flows flows;
     bool is_dirty;
     uv_idle_t *idle; /* [owned until closed] */
@@ -67,6 +67,20 @@ static bool lock_file(struct lease_file *file, struct error *err)
     return false;
 }
 
+/* Another application's positions may be of another stream. False with err. */
+static bool is_of_application(const struct lease_file *file, json_t *root, struct error *err)
+{
+    const char *whose = json_string_value(json_object_get(root, "application"));
+
+    if (!whose || !strcmp(whose, file->application))
+        return true;
+    error_set(err, ERROR_CONFIG,
+              "the lease file %s is of the application '%s', and the pipeline's is '%s'; give the "
+              "pipeline a file of its own, or that `application`",
+              file->path, whose, file->application);
+    return false;
+}
+
 /* What cannot be read is never taken for "not there". */
 static bool load(struct lease_file *file, struct error *err)
 {
@@ -81,6 +95,7 @@ static bool load(struct lease_file *file, struct error *err)
     if (!ok)
         error_set(err, ERROR_CORRUPT, "the lease file %s cannot be read: %s", file->path,
                   root ? "it is not one of ours" : problem.text);
+    ok = ok && is_of_application(file, root, err);
     json_decref(root);
     return ok;
 }
@@ -112,6 +127,8 @@ static char *save(struct lease_file *file)
 
     if (!file->is_dirty)
         return NULL;
+    if (file->lock_fd < 0)
+        return mem_fmt("the lease file %s is only looked at", file->path);
     root = file_json_write(&file->flows, file->application);
     if (!root)
         return mem_fmt("cannot write the lease file %s: the name of a lane is not UTF-8",
@@ -231,16 +248,17 @@ static void on_closed(uv_handle_t *handle)
     free(handle);
 }
 
-struct lease_file *lease_file_new(const char *path, const char *application, uv_loop_t *loop,
-                                  struct error *err)
+static struct lease_file *file_open(const char *path, const char *application, uv_loop_t *loop,
+                                    bool is_locked, struct error *err)
 {
     struct lease_file *file = mem_new(sizeof *file);
 
     file->path = mem_dup(path);
     file->next_path = mem_fmt("%s.next", path);
     file->application = mem_dup(application);
+    file->lock_fd = -1;
     TAILQ_INIT(&file->replies);
-    if (!lock_file(file, err) || !load(file, err)) {
+    if ((is_locked && !lock_file(file, err)) || !load(file, err)) {
         lease_file_free(file);
         return NULL;
     }
@@ -248,6 +266,18 @@ struct lease_file *lease_file_new(const char *path, const char *application, uv_
     uv_idle_init(loop, file->idle);
     file->idle->data = file;
     return file;
+}
+
+struct lease_file *lease_file_new(const char *path, const char *application, uv_loop_t *loop,
+                                  struct error *err)
+{
+    return file_open(path, application, loop, true, err);
+}
+
+struct lease_file *lease_file_look(const char *path, const char *application, uv_loop_t *loop,
+                                   struct error *err)
+{
+    return file_open(path, application, loop, false, err);
 }
 
 void lease_file_free(struct lease_file *file)

@@ -27,9 +27,14 @@ struct error;
 struct lease_file;
 
 /* Locks and reads the file; one that is not there is as good as an empty one. NULL with err: a
- * second process has it, it cannot be read, or it is not one of ours (then it is left alone). */
+ * second process has it, it cannot be read, it is not one of ours, or it is another application's
+ * (then it is left alone). */
 struct lease_file *lease_file_new(const char *path, const char *application, uv_loop_t *loop,
                                   struct error *err);
+/* The same to look at, also while a process runs with it: without its lock, as it stands now. What
+ * would change it is FAILED. */
+struct lease_file *lease_file_look(const char *path, const char *application, uv_loop_t *loop,
+                                   struct error *err);
 /* After its handles; NULL is fine. The loop runs once more after it. */
 void lease_file_free(struct lease_file *file);
 

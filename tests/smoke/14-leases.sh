@@ -5,7 +5,8 @@
 
 pipeline orders.lua <<'END'
 local stream = k.resource.stream { name = "orders", shards = 2 }
-return { kpipe = 1, name = "shop", application = "reader", resources = { stream },
+local p = k.params { Application = { default = "reader", help = "Name of the lease table" } }
+return { kpipe = 1, name = "shop", application = p.Application, resources = { stream },
   leases = k.env("LEASES", "dynamodb"), coordination = { failover_time = "1s", worker_identifier = "smoke" }, flows = {
     fill = { k.source.generate { count = 200, size = "50B" }, k.sink.kinesis { stream = stream } },
     read = { k.source.kinesis { stream = stream }, k.sink.null {} } } }
@@ -161,6 +162,15 @@ run orders.lua --until idle:1500ms
 leases
 is "a lease file has no owners" "$code $(sed -n 2p out | tr -s ' ')" "0 SHARD CHECKPOINT PENDING PARENTS"
 is "and two shards" "$(grep -c '^shardId-' out)" 2
+start worker "$KPIPE" run --quiet --log error --local local orders.lua
+until_true 10 sh -c '! flock -n shop.lease.lock true'
+leases
+is "a lease file that is in use can be looked at" "$code $(grep -c '^shardId-' out)" "0 2"
+refuses "and not be reset" 1 "another process runs with the lease file shop.lease" leases reset --flow read orders.lua
+kill -TERM "$pid"
+ended "$pid"
+run orders.lua --set Application=else
+refused "nor be another application's" 2 "the lease file shop.lease is of the application 'reader', and the pipeline's is 'else'"
 kpipe leases reset --flow read orders.lua
 is "it is reset as well" "$code $(cat out)" "0 flow read: 2 leases of shop.lease forgotten; the next run begins at its \`start\`"
 LEASES=none
@@ -172,6 +182,9 @@ unset LEASES
 
 refuses "a flow that is not there" 2 "the pipeline has no flow 'raed'; did you mean 'read'?" leases --flow raed orders.lua
 refuses "an option that is not there" 2 "leases has no option --widee; did you mean --wide?" leases --widee orders.lua
+refuses "reset has nothing to print as JSON" 2 "leases reset takes no --live, --wide or --json" leases reset --json orders.lua
+kpipe leases reset
+is "reset without a file" "$code $(grep -c '^usage: kpipe leases' err)" "2 1"
 export AWS_ENDPOINT_URL=http://127.0.0.1:9 AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID='test' AWS_SECRET_ACCESS_KEY='test'
 refuses "a service that does not answer" 1 "dynamodb:Scan on table reader in us-east-1 failed" leases --aws --flow read orders.lua
 finish

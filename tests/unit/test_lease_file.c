@@ -320,6 +320,62 @@ TEST(a_file_that_is_no_lease_file_is_refused_and_left_alone)
     end();
 }
 
+TEST(a_file_of_another_application_is_refused_and_left_alone)
+{
+    static const char *const other = "{\"kpipe\":2,\"application\":\"other\",\"flows\":{}}";
+    struct error err;
+
+    begin();
+    put(other);
+    NO(opens(&err));
+    EQ_INT(err.kind, ERROR_CONFIG);
+    YES(strstr(err.text, path) && strstr(err.text, "'other'") && strstr(err.text, "'app'"));
+    EQ_STR(text(), other);
+    end();
+}
+
+TEST(a_file_that_is_in_use_can_be_looked_at_and_is_not_written)
+{
+    struct error err = ERROR_INIT;
+    struct lease_file *looker;
+    struct lease_io *io, *view;
+    struct heard heard;
+
+    begin();
+    open_file();
+    io = lease_file_io(file, "in");
+    EQ_INT(checkpoint(io, "s", "5", 1), LEASE_DONE);
+    looker = lease_file_look(path, "app", &loop, &err);
+    REQUIRE(looker != NULL);
+    view = lease_file_io(looker, "in");
+    YES(stands_at(view, "s", "5", 1));
+    REQUIRE(!unlink(path));
+    call_and_wait(
+        view,
+        &(struct lease_call){.op = LEASE_DELETE, .was = {.key = T("s"), .checkpoint = T("5")}},
+        &heard);
+    EQ_INT(heard.status, LEASE_FAILED);
+    view->free(view);
+    lease_file_free(looker);
+    EQ_STR(text(), "");
+    io->free(io);
+    end();
+}
+
+TEST(to_look_at_a_file_makes_no_lock)
+{
+    struct error err = ERROR_INIT;
+    char lock[220];
+
+    begin();
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    put("{\"kpipe\":2,\"flows\":{}}");
+    file = lease_file_look(path, "app", &loop, &err);
+    REQUIRE(file != NULL);
+    YES(access(lock, F_OK) != 0);
+    end();
+}
+
 TEST(a_position_that_is_too_long_is_refused)
 {
     struct error err;
