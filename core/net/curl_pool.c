@@ -149,10 +149,19 @@ static struct watch *watch_of(struct curl_pool *pool, curl_socket_t fd)
     return fd >= 0 && (size_t)fd < pool->n_watches ? pool->watches[fd] : NULL;
 }
 
+static void watch_close(struct watch *watch)
+{
+    watch_stop(watch);
+    watch->pool->watches[watch->fd] = NULL;
+    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
 static struct watch *watch_new(struct curl_pool *pool, curl_socket_t fd)
 {
-    struct watch *watch = mem_new(sizeof *watch);
+    struct watch *watch = mem_new(sizeof *watch), *old = watch_of(pool, fd);
 
+    if (old) /* somebody closed that socket without a word: its number is another's now */
+        watch_close(old);
     if (uv_poll_init(pool->loop, &watch->poll, fd)) {
         free(watch);
         return NULL;
@@ -170,13 +179,6 @@ static struct watch *watch_new(struct curl_pool *pool, curl_socket_t fd)
     }
     pool->watches[fd] = watch;
     return watch;
-}
-
-static void watch_close(struct watch *watch)
-{
-    watch_stop(watch);
-    watch->pool->watches[watch->fd] = NULL;
-    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
 }
 
 /* Connections are opened by open_socket() and stay watched; any other socket (the resolver's) is
