@@ -49,17 +49,6 @@ struct plan {
     double cpu_per_weight;
 };
 
-static size_t below(uint64_t *random, size_t n)
-{
-    uint64_t x = *random;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    *random = x;
-    return (size_t)((x >> 11) % n);
-}
-
 static size_t member_of(const struct plan *plan, const char *id)
 {
     for (size_t i = 0; id && i < plan->in->n_workers; i++)
@@ -210,7 +199,7 @@ static bool is_freer(const struct member *a, const struct member *b)
 /* Of equals any, so that two leaders one after the other do not load the same one. */
 static size_t freest(const struct plan *plan)
 {
-    size_t n = plan->in->n_workers, first = below(plan->in->random, n), best = nobody;
+    size_t n = plan->in->n_workers, first = kpw_random_below(plan->in->random, n), best = nobody;
 
     for (size_t i = 0; i < n; i++) {
         size_t at = (first + i) % n;
@@ -341,7 +330,7 @@ static bool try_lightest(const struct plan *plan, size_t from, double fair, stru
 /* Moves leases that weigh `surplus` at most, picked at random; or one, if all weigh more. */
 static void unload(struct plan *plan, size_t from, double surplus, double fair)
 {
-    size_t n = plan->in->n_leases, first = below(plan->in->random, n), n_moved = 0;
+    size_t n = plan->in->n_leases, first = kpw_random_below(plan->in->random, n), n_moved = 0;
     struct move move;
 
     for (size_t i = 0; i < n && surplus > 0; i++) {

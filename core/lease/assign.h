@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/lease/io.h"
+#include "sdk/wire/random.h"
 
 struct assign_lease {
     const struct lease *lease; /* has not ended */
@@ -31,10 +32,10 @@ struct assign_input {
     size_t n_workers;
     bool by_count;
     bool balances;
-    double threshold;  /* per cent around the average that is fair: 10 */
-    double dampening;  /* per cent of the surplus that moves at once: 60 */
-    size_t max_leases; /* of one worker; 0: no limit */
-    uint64_t *random;
+    double threshold;          /* per cent around the average that is fair: 10 */
+    double dampening;          /* per cent of the surplus that moves at once: 60 */
+    size_t max_leases;         /* of one worker; 0: no limit */
+    struct kpw_random *random; /* [borrowed] */
 };
 
 struct assign_step {

@@ -14,14 +14,6 @@ int64_t fleet_now(const struct fleet *fleet)
     return fleet->io->now_ms(fleet->io);
 }
 
-uint64_t fleet_random(struct fleet *fleet, uint64_t below)
-{
-    fleet->random ^= fleet->random << 13; /* xorshift: jitter and choices, nothing secret */
-    fleet->random ^= fleet->random >> 7;
-    fleet->random ^= fleet->random << 17;
-    return below ? fleet->random % below : 0;
-}
-
 void fleet_ask_list(struct fleet *fleet, int64_t now)
 {
     if (now - fleet->list_asked_ms < FLEET_LIST_MS)
@@ -30,10 +22,14 @@ void fleet_ask_list(struct fleet *fleet, int64_t now)
     fleet->ops.list(fleet->arg);
 }
 
+bool fleet_is_kpipe(const char *worker)
+{
+    return !strncmp(worker, FLEET_ID_PREFIX, sizeof FLEET_ID_PREFIX - 1);
+}
+
 bool fleet_hands_over(const struct fleet *fleet, const char *worker)
 {
-    return fleet->is_assigned ||
-           (worker && !strncmp(worker, FLEET_ID_PREFIX, sizeof FLEET_ID_PREFIX - 1));
+    return fleet->is_assigned || (worker && fleet_is_kpipe(worker));
 }
 
 /* ---- calls */
@@ -119,7 +115,7 @@ struct fleet *fleet_new(const struct fleet_config *config, struct lease_io *io,
     fleet->io = io;
     fleet->ops = *ops;
     fleet->arg = arg;
-    fleet->random = config->seed ? config->seed : 88172645463325252u;
+    kpw_random_init_from(&fleet->random, config->seed);
     fleet->layout = config->layout == FLEET_KCL3_TABLES   ? LEASE_LAYOUT_KCL3_TABLES
                     : config->layout == FLEET_KCL3_SINGLE ? LEASE_LAYOUT_KCL3_SINGLE
                                                           : LEASE_LAYOUT_KCL2;

@@ -68,7 +68,7 @@ struct lease_row {
     bool is_dirty; /* moved since it was last written */
     char *pending; /* [owned] boundary to prepare, NULL: none */
     uint64_t pending_sub;
-    void (*prepared)(void *arg, bool ok); /* [lease thread] */
+    void (*prepared)(void *arg, bool ok); /* [lease thread] NULL: nobody waits */
     void *prepared_arg;
     _Atomic uint64_t bytes; /* of the records read: KCL 3's throughputKBps */
     /* Until when (monotonic, ms) the lease is ours for sure: later nothing of the row is delivered.
@@ -140,8 +140,8 @@ void lease_row_about(struct lease_row *row, const kp_lane_about *about);
 void lease_row_get_about(const struct lease_row *row, kp_lane_about *ret);
 /* Copies where it stands. */
 void lease_row_position(struct lease_row *row, char text[KP_POSITION_MAX + 1], uint64_t *ret_sub);
-/* Asks for `text` to be written as pendingCheckpoint; fn hears it on the lease thread. One at a
- * time. */
+/* Asks for `text` to be written as pendingCheckpoint; fn hears it on the lease thread, at the
+ * latest when the fleet is freed. One at a time. */
 void lease_row_prepare(struct lease_row *row, const char *text, uint64_t sub,
                        void (*fn)(void *arg, bool ok), void *arg);
 /* The boundary that the owner before us had prepared and not reached. False: none. */

@@ -12,7 +12,7 @@
 #include "core/base/mem.h"
 #include "core/lease/fleet_internal.h"
 
-enum { RETRY_MS = 250 }; /* after a failed write, up to twice that */
+enum { RETRY_MS = 250 }; /* after a failed write */
 
 /* We stop before others may start: by the time when the renewal left, not when its answer came. */
 static int64_t valid_until(const struct fleet *fleet, int64_t sent_ms)
@@ -43,7 +43,8 @@ void hold_begin(struct lease_row *row, int64_t sent_ms)
     s->sent_ms = s->written_ms = s->bytes_ms = sent_ms;
     s->bytes_then = row->bytes;
     s->is_drained = s->is_forced = false;
-    s->ended_ms = s->retry_ms = s->look_ms = 0;
+    s->ended_ms = s->retry_ms = s->look_ms = s->renewed_ms = 0;
+    s->tries = 0;
     s->parent_ok[0] = s->parent_ok[1] = false;
     row->is_given_up = false;
     if (!s->is_own) { /* nothing is left of an earlier time */
@@ -105,7 +106,7 @@ static void renewed(struct lease_row *row, int64_t sent_ms)
     struct row_state *s = row->state;
 
     s->known.counter++;
-    s->unsure = 0;
+    s->unsure = s->tries = 0;
     s->sent_ms = sent_ms;
     row->valid_until = valid_until(row->fleet, sent_ms);
 }
@@ -220,6 +221,19 @@ static void write_refused(struct fleet_call *call, const struct lease *row_now)
     }
 }
 
+/* Doubled with each failure, and up to as much again; short of the fail-over time by so much that
+ * the lease is tried for several times. */
+static int64_t retry_pause_ms(struct lease_row *row)
+{
+    struct fleet *fleet = row->fleet;
+    unsigned tries = row->state->tries++;
+    int64_t pause = (int64_t)RETRY_MS << (tries < 8 ? tries : 8);
+
+    if (pause > fleet->config.failover_ms / 8)
+        pause = fleet->config.failover_ms / 8;
+    return pause + (int64_t)kpw_random_below(&fleet->random, (uint64_t)pause + 1);
+}
+
 static void wrote(struct fleet_call *call, const struct lease_reply *reply)
 {
     struct lease_row *row = call->row;
@@ -240,7 +254,7 @@ static void wrote(struct fleet_call *call, const struct lease_reply *reply)
         write_refused(call, reply->row);
     } else {
         row_set_unsure(row, call->made_ms);
-        s->retry_ms = fleet_now(fleet) + RETRY_MS + (int64_t)fleet_random(fleet, RETRY_MS);
+        s->retry_ms = fleet_now(fleet) + retry_pause_ms(row);
         fleet_call_failed(call, reply);
     }
 }
@@ -439,8 +453,11 @@ void hold_run(struct lease_row *row, int64_t now)
 {
     struct row_state *s = row->state;
 
-    if (!row_is_held(row))
+    if (!row_is_held(row)) {
+        if (!s->is_own && has_boundary(row)) /* asked for while it was being lost */
+            tell_prepared(row, false);
         return;
+    }
     if (now >= row->valid_until || row->is_given_up)
         hold_lost(row, "it was not renewed in time");
     else if (s->is_busy || now < s->retry_ms)

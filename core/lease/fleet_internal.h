@@ -7,7 +7,8 @@
  *   fleet_grant.c ... granted to the host
  *   fleet_leave.c ... handed over, released
  *   fleet_take.c  how leases are had
- *   fleet_lead.c  KCL 3: metrics, the lock, what a leader does
+ *   fleet_lead.c  KCL 3: the workers, our metrics, the lock
+ *   fleet_assign.c ... what a leader does
  *
  * Threads: the lease thread, where fleet.h does not say otherwise.
  */
@@ -15,6 +16,7 @@
 #define KPIPE_LEASE_FLEET_INTERNAL_H
 
 #include "core/lease/fleet.h"
+#include "sdk/wire/random.h"
 
 enum row_phase {
     ROW_FOREIGN = 0, /* not ours */
@@ -40,18 +42,21 @@ struct row_state {
     bool parent_ok[2]; /* looked up and found absent */
     int64_t
         moved_ms; /* when counter or owner last changed, as far as we saw; ROW_NEVER: it is free */
-    int64_t sent_ms;     /* when the last write left that counted it up */
-    int64_t written_ms;  /* when the last position was written */
-    int64_t retry_ms;    /* not before */
-    int64_t look_ms;     /* when to look at a row that is being handed to us */
-    int64_t leave_by;    /* of ROW_LEAVING */
-    int64_t handed_ms;   /* when its hand-over was first seen, 0: none */
-    bool was_finished;   /* in the last look */
-    int64_t finished_ms; /* since when it could be deleted, 0: it may not */
-    int64_t ended_ms;    /* when SHARD_END was first seen as its watermark, 0: not yet */
-    unsigned unsure;     /* writes since `known` that may have happened */
-    int64_t unsure_ms;   /* when the first of them left */
-    uint64_t bytes_then; /* of row->bytes, at the last renewal */
+    int64_t renewed_ms;   /* of another's: when it last counted it up; 0: not since it has it */
+    int64_t sent_ms;      /* when the last write left that counted it up */
+    int64_t written_ms;   /* when the last position was written */
+    int64_t retry_ms;     /* not before */
+    unsigned tries;       /* writes in a row that failed */
+    int64_t odd_until_ms; /* an item that is no lease has its key; not tried to be made before */
+    int64_t look_ms;      /* when to look at a row that is being handed to us */
+    int64_t leave_by;     /* of ROW_LEAVING */
+    int64_t handed_ms;    /* when its hand-over was first seen, 0: none */
+    bool was_finished;    /* in the last look */
+    int64_t finished_ms;  /* since when it could be deleted, 0: it may not */
+    int64_t ended_ms;     /* when SHARD_END was first seen as its watermark, 0: not yet */
+    unsigned unsure;      /* writes since `known` that may have happened */
+    int64_t unsure_ms;    /* when the first of them left */
+    uint64_t bytes_then;  /* of row->bytes, at the last renewal */
     int64_t bytes_ms;
     double throughput;             /* KB/s, moving average; below 0: unknown */
     bool is_about_known;           /* parents and hash keys stand in the table */
@@ -66,6 +71,7 @@ struct lead_note {
     int64_t dead_s; /* updated_s of its metrics when a lease of it ran out; 0: none has. It counts
                        as dead until it writes new ones */
     bool is_known;  /* it was there when the load was last balanced */
+    int64_t renewed_ms; /* when it last renewed any of its leases; 0: not one yet */
 };
 
 /* A call under way: what it would leave behind, to know it again. */
@@ -111,6 +117,9 @@ struct fleet {
     bool must_assign; /* ... of a leader: after each scan */
     int64_t scan_ms;  /* when the next scan is due */
     int64_t first_scan_ms;
+    int64_t alone_ms; /* rows have our id: before this it is not known whether we alone have it */
+    int64_t twin_ms;  /* when another worker with our id was last seen */
+    unsigned twins;   /* how often, lately */
     unsigned scan_tries, holes;
     size_t spilled;
     size_t n_lost; /* in this run: the first ones are told one by one */
@@ -129,11 +138,11 @@ struct fleet {
     int64_t lock_moved_ms, lock_done_ms; /* when it moved, and when our last write was answered */
     bool is_leader, is_locking;
     int64_t beat_ms, balance_ms;
-    struct lead_note *notes; /* [owned] of a leader: one for each of `workers`, in no order */
+    struct lead_note *notes; /* [owned] of a leader: of `workers` each, in their order */
     size_t n_notes;
     uint64_t cpu_busy, cpu_all; /* of /proc/stat, at the last metrics item */
 
-    uint64_t random;
+    struct kpw_random random; /* for jitter, choices, the lock's version */
     _Atomic bool is_settled;
     _Atomic uint64_t grants;
 };
@@ -148,11 +157,11 @@ struct fleet_call *fleet_call(struct fleet *fleet, struct lease_row *row, struct
 bool fleet_has_room(const struct fleet *fleet);
 /* Logs, and ends the run when it is final. */
 void fleet_call_failed(struct fleet_call *call, const struct lease_reply *reply);
-uint64_t fleet_random(struct fleet *fleet, uint64_t below);
 
 /* Asks for a listing, unless that was done a moment ago. */
 void fleet_ask_list(struct fleet *fleet, int64_t now);
 
+bool fleet_is_kpipe(const char *worker);
 /* The worker understands hand-overs: it is kpipe's, or of KCL 3 (which alone is led). */
 bool fleet_hands_over(const struct fleet *fleet, const char *worker);
 
@@ -206,11 +215,16 @@ void take_row_run(struct lease_row *row, int64_t now);
 void take_send(struct lease_row *row, bool is_hand_over);
 
 /* ---- fleet_lead.c */
+bool lead_is_fresh(const struct fleet *fleet, const struct lease_worker *worker);
+struct lead_note *lead_note(struct fleet *fleet, const char *id); /* NULL: there is none */
 void lead_learn(struct fleet *fleet, const struct lease_scan *scan, int64_t sent_ms, int64_t now);
 void lead_run(struct fleet *fleet, int64_t now);
 int64_t lead_next(const struct fleet *fleet);
 void lead_release(struct fleet *fleet);
 bool lead_has_left(struct fleet *fleet); /* our metrics are gone: rows may be released */
 void lead_fini(struct fleet *fleet);
+
+/* ---- fleet_assign.c */
+void lead_assign(struct fleet *fleet, int64_t now);
 
 #endif

@@ -1,4 +1,4 @@
-/* fleet_lead.c - beside KCL 3: metrics, the lock, and what its holder does.
+/* fleet_lead.c - beside KCL 3: what is known of the workers, our own metrics, and the lock.
  *
  * In a fleet of KCL 3 nobody takes: the holder of the lock assigns. So we say how
  * loaded we are, try for the lock like everybody, and assign when we have it.
@@ -11,7 +11,6 @@
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "core/lease/assign.h"
 #include "core/lease/fleet_internal.h"
 
 enum {
@@ -23,18 +22,11 @@ enum {
     RETRY_MS = 2000,
 };
 
-static const double threshold = 10, dampening = 60; /* per cent; KCL's defaults */
-
 /* ---- what the table says */
 
-static bool is_fresh(const struct fleet *fleet, const struct lease_worker *worker)
+bool lead_is_fresh(const struct fleet *fleet, const struct lease_worker *worker)
 {
     return !worker->has_failed && fleet->io->wall_s(fleet->io) - worker->updated_s <= STALE_S;
-}
-
-static bool is_kpipe(const char *id)
-{
-    return !strncmp(id, FLEET_ID_PREFIX, sizeof FLEET_ID_PREFIX - 1);
 }
 
 static bool is_version(const struct fleet *fleet, const char *version)
@@ -53,12 +45,12 @@ static bool find_assigned(const struct fleet *fleet)
     if (fleet->config.layout != FLEET_AUTO)
         return true;
     for (size_t i = 0; i < fleet->n_workers; i++)
-        if (!is_kpipe(fleet->workers[i].id) && is_fresh(fleet, &fleet->workers[i]))
+        if (!fleet_is_kpipe(fleet->workers[i].id) && lead_is_fresh(fleet, &fleet->workers[i]))
             return true;
     return false;
 }
 
-static struct lead_note *note_of(struct fleet *fleet, const char *id)
+struct lead_note *lead_note(struct fleet *fleet, const char *id)
 {
     for (size_t i = 0; i < fleet->n_notes; i++)
         if (fleet->notes[i].id && !strcmp(fleet->notes[i].id, id))
@@ -72,7 +64,7 @@ static void keep_notes(struct fleet *fleet)
     struct lead_note *notes = mem_new((fleet->n_workers + 1) * sizeof *notes);
 
     for (size_t i = 0; i < fleet->n_workers; i++) {
-        struct lead_note *before = note_of(fleet, fleet->workers[i].id);
+        struct lead_note *before = lead_note(fleet, fleet->workers[i].id);
 
         notes[i] = before ? *before : (struct lead_note){0};
         if (before)
@@ -176,8 +168,8 @@ static double cpu_load(struct fleet *fleet)
 static bool others_say_cpu(const struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->n_workers; i++)
-        if (strcmp(fleet->workers[i].id, fleet->me) != 0 && is_fresh(fleet, &fleet->workers[i]) &&
-            fleet->workers[i].cpu >= 0)
+        if (strcmp(fleet->workers[i].id, fleet->me) != 0 &&
+            lead_is_fresh(fleet, &fleet->workers[i]) && fleet->workers[i].cpu >= 0)
             return true;
     return false;
 }
@@ -276,6 +268,7 @@ static void locked(struct fleet_call *call, const struct lease_reply *reply)
         if (!fleet->is_leader) {
             log_info("leases.leader", "table=%s", fleet->io->table);
             fleet->balance_ms = now;
+            fleet->scan_ms = now; /* what is assigned goes by a fresh look */
         }
         fleet->is_leader = true;
         fleet->lock_moved_ms = now;
@@ -286,25 +279,12 @@ static void locked(struct fleet_call *call, const struct lease_reply *reply)
         lead_release(fleet);
 }
 
-static void make_version(struct fleet *fleet, char version[37])
-{
-    uint64_t a = fleet_random(fleet, 0), b;
-
-    a = fleet->random;
-    (void)fleet_random(fleet, 0);
-    b = fleet->random;
-    /* RFC 4122, version 4 */
-    snprintf(version, 37, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32),
-             (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff,
-             ((unsigned)(b >> 48) & 0x3fff) | 0x8000, (unsigned long long)(b & 0xffffffffffff));
-}
-
 static void send_lock(struct fleet *fleet, enum lease_op op)
 {
-    char version[37];
+    char version[KPW_UUID_SIZE];
     struct lease_call call = {.op = op, .lock_was = &fleet->lock_item};
 
-    make_version(fleet, version);
+    kpw_random_uuid(&fleet->random, version);
     if (!fleet->lock_item.owner)
         call.lock_was = NULL;
     call.lock = (struct lease_lock){.owner = fleet->me, .version = version, .duration_ms = LOCK_MS};
@@ -354,140 +334,6 @@ void lead_release(struct fleet *fleet)
         fleet->is_leader = false; /* it runs out by itself */
 }
 
-/* ---- assigning */
-
-static void assigned(struct fleet_call *call, const struct lease_reply *reply)
-{
-    struct lease_row *row = call->row;
-
-    if (reply->status == LEASE_FAILED) {
-        row->state->retry_ms = fleet_now(call->fleet) + RETRY_MS;
-        fleet_call_failed(call, reply);
-    }
-    call->fleet->scan_ms = 0; /* what stands there now is for all to see */
-}
-
-/* What is free goes on the condition that its counter still stands, as nobody but KCL's leaders
- * does without: its owner may just have come back. */
-static void assign(struct lease_row *row, const char *worker, bool is_graceful)
-{
-    struct fleet *fleet = row->fleet;
-    struct lease_call call = {.op = is_graceful                          ? LEASE_HAND_OFF
-                                    : row_is_free(row, fleet_now(fleet)) ? LEASE_TAKE
-                                                                         : LEASE_ASSIGN,
-                              .was = row->state->known};
-
-    if (row->state->is_busy)
-        return;
-    call.to =
-        (struct lease){.key = row->name, .owner = (char *)(uintptr_t)worker, .throughput = -1};
-    if (fleet_call(fleet, row, &call, assigned))
-        log_info("lease.assigned", "table=%s lease=%s to=%s", fleet->io->table, row->name, worker);
-}
-
-/* Its hand-over has run out: the old owner was to force it itself long ago. */
-static bool is_overdue(const struct lease_row *row, int64_t now)
-{
-    const struct row_state *s = row->state;
-
-    return s->known.checkpoint_owner && s->handed_ms &&
-           now - s->handed_ms > row->fleet->config.hand_over_ms + row->fleet->config.failover_ms;
-}
-
-/* The metrics of a worker that has died are good for another minute: what it lets run out says
- * more. */
-static void note_dead(struct fleet *fleet, int64_t now)
-{
-    for (struct lease_row *row = fleet_first(fleet); row; row = row->next) {
-        const struct lease *known = &row->state->known;
-
-        if (!row->state->is_stored || row_has_ended(row) || !known->owner ||
-            known->checkpoint_owner || !row_is_free(row, now) || !strcmp(known->owner, fleet->me))
-            continue;
-        for (size_t i = 0; i < fleet->n_workers; i++)
-            if (!strcmp(fleet->workers[i].id, known->owner))
-                note_of(fleet, known->owner)->dead_s = fleet->workers[i].updated_s;
-    }
-}
-
-static bool is_active(struct fleet *fleet, const struct lease_worker *worker)
-{
-    return is_fresh(fleet, worker) && note_of(fleet, worker->id)->dead_s != worker->updated_s;
-}
-
-static bool has_leases(const struct assign_input *in, const char *id)
-{
-    for (size_t i = 0; i < in->n_leases; i++)
-        if (in->leases[i].lease->owner && !strcmp(in->leases[i].lease->owner, id))
-            return true;
-    return false;
-}
-
-/* Every third run of KCL's LeaseAssignmentManager; and when somebody came who has nothing to do. */
-static bool is_time_to_balance(struct fleet *fleet, const struct assign_input *in, int64_t now)
-{
-    if (now - fleet->balance_ms >= 6 * fleet->config.failover_ms)
-        return true;
-    for (size_t i = 0; i < in->n_workers; i++)
-        if (!note_of(fleet, in->workers[i].id)->is_known && !has_leases(in, in->workers[i].id))
-            return true;
-    return false;
-}
-
-static void balanced(struct fleet *fleet, const struct assign_input *in, int64_t now)
-{
-    fleet->balance_ms = now;
-    for (size_t i = 0; i < in->n_workers; i++)
-        note_of(fleet, in->workers[i].id)->is_known = true;
-}
-
-static void assign_all(struct fleet *fleet, int64_t now)
-{
-    struct lease_row *row = fleet_first(fleet);
-    bool is_some_busy = false;
-    size_t cap = fleet->n_rows + 1;
-    struct lease_row **rows = mem_new(cap * sizeof *rows);
-    struct assign_lease *views = mem_new(cap * sizeof *views);
-    struct assign_step *steps = mem_new(cap * sizeof *steps);
-    struct lease_worker *active = mem_new((fleet->n_workers + 1) * sizeof *active);
-    struct assign_input in = {.leases = views,
-                              .workers = active,
-                              .by_count = fleet->config.by_count,
-                              .threshold = threshold,
-                              .dampening = dampening,
-                              .max_leases = fleet->config.max_leases,
-                              .random = &fleet->random};
-    size_t n;
-
-    note_dead(fleet, now);
-    for (; row; row = row->next) {
-        const struct row_state *s = row->state;
-
-        if (!s->is_stored || row_has_ended(row) || s->is_own)
-            continue;
-        is_some_busy |= s->is_busy;
-        rows[in.n_leases] = row;
-        views[in.n_leases++] =
-            (struct assign_lease){.lease = &s->known,
-                                  .is_free = row_is_free(row, now) || is_overdue(row, now),
-                                  .is_moving = s->known.checkpoint_owner != NULL || s->is_busy,
-                                  .moved_ms = s->moved_ms};
-    }
-    for (size_t i = 0; i < fleet->n_workers; i++)
-        if (is_active(fleet, &fleet->workers[i]))
-            active[in.n_workers++] = fleet->workers[i];
-    in.balances = is_time_to_balance(fleet, &in, now);
-    n = in.n_workers ? assign_plan(&in, steps) : 0;
-    if (in.balances && (n || !is_some_busy)) /* else again, when what is busy may move */
-        balanced(fleet, &in, now);
-    for (size_t i = 0; i < n; i++)
-        assign(rows[steps[i].lease], active[steps[i].worker].id, steps[i].is_graceful);
-    free(rows);
-    free(views);
-    free(steps);
-    free(active);
-}
-
 /* ---- what is due */
 
 static void lock_run(struct fleet *fleet, int64_t now)
@@ -506,6 +352,9 @@ static void lock_run(struct fleet *fleet, int64_t now)
 
 void lead_run(struct fleet *fleet, int64_t now)
 {
+    bool must_assign = fleet->must_assign;
+
+    fleet->must_assign = false; /* a while after a scan all would seem late */
     if (fleet->writes_metrics && !fleet->is_writing_metrics &&
         (!fleet->metrics_ms || now - fleet->metrics_ms >= METRICS_MS))
         write_metrics(fleet, now);
@@ -515,10 +364,9 @@ void lead_run(struct fleet *fleet, int64_t now)
         return;
     }
     lock_run(fleet, now);
-    if (!fleet->is_leader || !fleet->must_assign || !fleet->has_begun)
+    if (!fleet->is_leader || !must_assign || !fleet->has_begun)
         return;
-    fleet->must_assign = false;
-    assign_all(fleet, now);
+    lead_assign(fleet, now);
     drop_old_metrics(fleet);
 }
 

@@ -73,6 +73,8 @@ void fleet_free_rows(struct fleet *fleet)
         struct row_state *s = row->state;
 
         next = row->next;
+        if (row->prepared)
+            row->prepared(row->prepared_arg, false);
         lease_fini(&s->known);
         free(s->parents[0]);
         free(s->parents[1]);
@@ -128,14 +130,15 @@ static void set_position(struct lease_row *row, const char *text, uint64_t sub)
 void row_learn(struct lease_row *row, const struct lease *lease, int64_t now)
 {
     struct row_state *s = row->state;
-    bool was_stored = s->is_stored;
+    bool is_same_worker = s->is_stored && is_same(lease_worker(&s->known), lease_worker(lease));
     /* Asking for a lease, and taking that back, is no sign of life of who works on it. */
-    bool has_moved = !was_stored || s->known.counter != lease->counter ||
-                     !is_same(lease_worker(&s->known), lease_worker(lease));
+    bool has_moved = !is_same_worker || s->known.counter != lease->counter;
 
     /* The first sight of an owned lease counts as a renewal: its owner may have had it for long. */
-    if (has_moved)
+    if (has_moved) {
         s->moved_ms = lease_worker(lease) ? now : ROW_NEVER;
+        s->renewed_ms = is_same_worker ? now : 0;
+    }
     if (!lease->checkpoint_owner)
         s->handed_ms = 0;
     else if (!s->handed_ms || !is_same(s->known.owner, lease->owner) ||

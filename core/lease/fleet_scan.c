@@ -10,6 +10,9 @@ enum {
     FEW_ROWS = 200, /* a scan of so many costs a handful of read units: it may be made more often */
     RETRY_MS = 200, /* after a failed scan, doubled up to the usual pause */
     FINISHED_FAILOVERS = 6, /* how long a row may still be looked at; KCL waits five minutes */
+    DENIED_MS = 600000,     /* between two tries of what we have no permission for */
+    TWINS_MAX = 3,          /* sightings of another worker with our id before one of us ends */
+    NEW_TWINS_MAX = 2,      /* ... when we have just come: scans are eventually consistent */
     HOLES_MAX = 3,          /* sightings in a row, as KCL's auditor */
 };
 
@@ -20,7 +23,7 @@ static int64_t pause_of(struct fleet *fleet)
     int64_t failover = fleet->config.failover_ms;
     int64_t pause = fleet->n_rows <= FEW_ROWS ? failover / 5 : failover / 2;
 
-    return pause - pause / 8 + (int64_t)fleet_random(fleet, (uint64_t)pause / 4 + 1);
+    return pause - pause / 8 + (int64_t)kpw_random_below(&fleet->random, (uint64_t)pause / 4 + 1);
 }
 
 static void leave_if_asked(struct lease_row *row, int64_t now)
@@ -33,6 +36,49 @@ static void leave_if_asked(struct lease_row *row, int64_t now)
         leave_begin(row, now);
 }
 
+/* Longer than a worker that lives goes without renewing. */
+static int64_t alone_at(const struct fleet *fleet, int64_t now)
+{
+    return now + fleet->config.failover_ms * 3 / 5;
+}
+
+/* Another worker goes by our id, and each of us takes the other's writes for its own: both would
+ * read the same lanes. Who has just come ends; of two that came together, chance says who. */
+static void twin_seen(struct fleet *fleet, const struct lease_row *row, int64_t now)
+{
+    bool is_new = now < fleet->alone_ms;
+    char *text;
+
+    if (now - fleet->twin_ms > fleet->config.failover_ms)
+        fleet->twins = 0;
+    if (fleet->has_failed || (fleet->twins && fleet->twin_ms == now))
+        return; /* once a scan */
+    fleet->twin_ms = now;
+    if (is_new)
+        fleet->alone_ms = alone_at(fleet, now);
+    if (++fleet->twins < (is_new ? NEW_TWINS_MAX : TWINS_MAX) ||
+        (!is_new && kpw_random_below(&fleet->random, 2)))
+        return;
+    text = mem_fmt("another process works with the lease table %s under our id %s (it writes %s): "
+                   "each needs a coordination.worker_identifier of its own",
+                   fleet->io->table, fleet->me, row->name);
+    fleet->has_failed = true;
+    fleet->ops.fail(fleet->arg, text);
+    free(text);
+}
+
+/* The row has our id and was counted up, and no write of ours is under way or in doubt. While it is
+ * handed over that proves nothing: a KCL 2 that takes it leaves our id behind. */
+static bool is_twins(const struct lease_row *row, const struct lease *lease, int64_t now)
+{
+    const struct row_state *s = row->state;
+    const struct fleet *fleet = row->fleet;
+
+    return lease->owner && !lease->checkpoint_owner && !strcmp(lease->owner, fleet->me) &&
+           s->is_stored && !s->is_own && !s->unsure && !fleet->is_releasing &&
+           lease->counter > s->known.counter && (row_is_held(row) || now < fleet->alone_ms);
+}
+
 /* A scan may be older than what we wrote since: of rows that are ours only news of a hand-over is
  * taken. */
 static void merge_row(struct fleet *fleet, const struct lease *lease, int64_t now)
@@ -43,6 +89,8 @@ static void merge_row(struct fleet *fleet, const struct lease *lease, int64_t no
     s->was_seen = true;
     if (s->is_busy)
         return;
+    if (is_twins(row, lease, now))
+        twin_seen(fleet, row, now);
     if (!row_is_held(row)) {
         /* Also with a counter that went back: an old view of it (scans are eventually consistent)
          * counts as news and makes us wait; but a row that was deleted and made again must not be
@@ -55,6 +103,19 @@ static void merge_row(struct fleet *fleet, const struct lease *lease, int64_t no
     if (lease->owner && lease->checkpoint_owner && !strcmp(lease->checkpoint_owner, fleet->me)) {
         row_learn(row, lease, now);
         leave_if_asked(row, now);
+    }
+}
+
+/* Rows that have our id when we come, before we have written anything, are of an earlier life, or
+ * of another worker that lives. That one would renew them within a third of the fail-over time. */
+static void first_scan(struct fleet *fleet, const struct lease_scan *scan, int64_t now)
+{
+    fleet->first_scan_ms = now;
+    for (size_t i = 0; i < scan->n_leases && !fleet->io->is_private; i++) {
+        const char *worker = lease_worker(&scan->leases[i]);
+
+        if (worker && !strcmp(worker, fleet->me) && !lease_has_ended(&scan->leases[i]))
+            fleet->alone_ms = alone_at(fleet, now);
     }
 }
 
@@ -88,7 +149,7 @@ static void scanned(struct fleet_call *call, const struct lease_reply *reply)
     lead_learn(fleet, reply->scan, call->made_ms, now);
     fleet->has_scanned = true;
     if (!fleet->first_scan_ms)
-        fleet->first_scan_ms = now;
+        first_scan(fleet, reply->scan, now);
     fleet->scan_ms = now + pause;
     fleet->must_sync = fleet->must_take = fleet->must_assign = true;
 }
@@ -114,9 +175,14 @@ static void created(struct fleet_call *call, const struct lease_reply *reply)
     if (reply->status == LEASE_FAILED) {
         s->retry_ms = now + RETRY_MS;
         fleet_call_failed(call, reply);
-    } else if (reply->status == LEASE_REFUSED) { /* another was first */
-        if (reply->row)
-            row_learn(row, reply->row, now);
+    } else if (reply->status == LEASE_REFUSED && reply->row) { /* another was first */
+        row_learn(row, reply->row, now);
+    } else if (reply->status == LEASE_REFUSED) {
+        s->odd_until_ms = now + fleet->config.failover_ms;
+        log_warn("leases.strange",
+                 "table=%s lease=%s text=\"there is an item with that key which is no lease: its "
+                 "shard is not read\"",
+                 fleet->io->table, row->name);
     } else {
         s->is_stored = s->is_about_known = true;
         s->moved_ms = ROW_NEVER;
@@ -136,6 +202,8 @@ static bool create(struct fleet *fleet, const struct sync_row *missing)
     struct row_state *s = row->state;
     struct lease_call call = {.op = LEASE_CREATE};
 
+    if (fleet_now(fleet) < s->odd_until_ms)
+        return true; /* looked at again later; the others must not wait for it */
     if (s->is_busy || s->is_stored || s->phase != ROW_FOREIGN || !fleet_has_room(fleet))
         return false;
     call.to = (struct lease){.key = row->name,
@@ -156,8 +224,13 @@ static void deleted(struct fleet_call *call, const struct lease_reply *reply)
         log_info("lease.deleted", "table=%s lease=%s", call->fleet->io->table, call->row->name);
         row_forget(call->row);
     } else if (reply->status == LEASE_FAILED) {
-        call->row->state->retry_ms = fleet_now(call->fleet) + RETRY_MS;
-        fleet_call_failed(call, reply);
+        struct lease_reply passing = *reply;
+
+        /* A row too many harms nobody. */
+        call->row->state->retry_ms =
+            fleet_now(call->fleet) + (reply->is_final ? DENIED_MS : RETRY_MS);
+        passing.is_final = false;
+        fleet_call_failed(call, &passing);
     }
 }
 

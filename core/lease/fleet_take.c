@@ -170,7 +170,8 @@ static void take_fixed(struct fleet *fleet, int64_t now)
 
 void take_run(struct fleet *fleet, int64_t now)
 {
-    if (!fleet->must_take || !fleet->listing || !fleet->has_begun || fleet->must_sync)
+    if (!fleet->must_take || !fleet->listing || !fleet->has_begun || fleet->must_sync ||
+        now < fleet->alone_ms)
         return;
     fleet->must_take = false;
     if (fleet->listing->is_fixed)
@@ -297,7 +298,7 @@ void take_row_run(struct lease_row *row, int64_t now)
         give_back(row);
         return;
     }
-    if (!fleet->has_begun || !fleet->listing)
+    if (!fleet->has_begun || !fleet->listing || now < fleet->alone_ms)
         return;
     if (!s->known.checkpoint_owner) {
         s->look_ms = 0;

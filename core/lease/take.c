@@ -32,21 +32,10 @@ struct round {
     struct take_result ret;
 };
 
-static size_t below(uint64_t *random, size_t n)
-{
-    uint64_t x = *random;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    *random = x;
-    return (size_t)((x >> 11) % n);
-}
-
-static void shuffle(uint64_t *random, size_t *array, size_t n)
+static void shuffle(struct kpw_random *random, size_t *array, size_t n)
 {
     while (n > 1) {
-        size_t at = below(random, n--), kept = array[at];
+        size_t at = kpw_random_below(random, n--), kept = array[at];
 
         array[at] = array[n];
         array[n] = kept;
@@ -174,7 +163,7 @@ static struct crew *richest(struct round *round, size_t n_steals, size_t n_asks)
         if (!crew->n_movable || !(crew->hands_over ? n_asks : n_steals) || order < 0)
             continue;
         n_equal = order > 0 ? 1 : n_equal + 1;
-        if (below(round->in->random, n_equal) == 0)
+        if (kpw_random_below(round->in->random, n_equal) == 0)
             best = crew;
     }
     return best;

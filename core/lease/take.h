@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sdk/wire/random.h"
+
 struct take_lease {
     const char *owner; /* leaseOwner, also while it is handed to it; NULL: nobody */
     bool is_free;      /* nobody's, or not renewed for the fail-over time */
@@ -27,9 +29,9 @@ struct take_input {
     const struct take_lease *leases; /* those that have not ended */
     size_t n;
     const char *me;
-    size_t max_leases; /* of one worker; 0: no limit */
-    size_t max_steals; /* in one round, KCL's maxLeasesToStealAtOneTime; 0 counts as 1 */
-    uint64_t *random;  /* [borrowed] state of a xorshift generator, not 0 */
+    size_t max_leases;         /* of one worker; 0: no limit */
+    size_t max_steals;         /* in one round, KCL's maxLeasesToStealAtOneTime; 0 counts as 1 */
+    struct kpw_random *random; /* [borrowed] */
 };
 
 enum take_what {

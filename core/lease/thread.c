@@ -341,6 +341,11 @@ void lease_thread_silence(struct lease_thread *thread)
     inbox_call(&thread->inbox, do_silence, thread);
 }
 
+bool lease_thread_is_silent(const struct lease_thread *thread)
+{
+    return thread->is_silent;
+}
+
 static void do_end(struct post *post)
 {
     free_parts(((struct message *)(void *)post)->thread);

@@ -45,6 +45,7 @@ struct lease_thread *lease_thread_new(const struct lease_thread_config *config, 
 /* [main] From its return on no op is called any more. Leases are kept and written as before. */
 void lease_thread_silence(struct lease_thread *thread);
 void lease_thread_free(struct lease_thread *thread); /* ends and joins it; NULL is fine */
+bool lease_thread_is_silent(const struct lease_thread *thread); /* [lease thread] */
 
 /* All tables are read; positions may be asked for. [any] */
 bool lease_thread_is_loaded(const struct lease_thread *thread);

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/mem.h"
 #include "core/lease/fleet.h"
+#include "core/run/host.h"
 #include "core/run/lane.h"
 #include "core/run/leases.h"
 #include "core/run/node.h"
@@ -14,7 +15,8 @@
 
 struct boundary {
     struct post post; /* must be first */
-    kp_node *node;
+    struct leases *leases;
+    kp_node *node; /* gone when the leases are silent */
     void (*fn)(kp_node *node, void *arg, bool ok);
     void *arg;
     bool ok;
@@ -29,13 +31,21 @@ static void do_tell(struct post *post)
     free(boundary);
 }
 
-/* [lease thread, or the worker itself] */
+static void tell(struct boundary *boundary, bool ok)
+{
+    boundary->ok = ok;
+    inbox_post(&boundary->node->worker->inbox, &boundary->post);
+}
+
+/* [lease thread] */
 static void prepared(void *arg, bool ok)
 {
     struct boundary *boundary = arg;
 
-    boundary->ok = ok;
-    inbox_post(&boundary->node->worker->inbox, &boundary->post);
+    if (leases_are_silent(boundary->leases))
+        free(boundary);
+    else
+        tell(boundary, ok);
 }
 
 void boundary_prepare(kp_node *node, kp_lane *lane, const kp_position *at,
@@ -44,14 +54,18 @@ void boundary_prepare(kp_node *node, kp_lane *lane, const kp_position *at,
     struct boundary *boundary = mem_new(sizeof *boundary);
     char text[KP_POSITION_MAX + 1];
 
-    *boundary = (struct boundary){.post.run = do_tell, .node = node, .fn = fn, .arg = arg};
+    *boundary = (struct boundary){.post.run = do_tell,
+                                  .leases = node->worker->host->leases,
+                                  .node = node,
+                                  .fn = fn,
+                                  .arg = arg};
     if (at->text.len > KP_POSITION_MAX)
         bug("%s: a boundary of %zu bytes, at most %d are allowed", node->who, at->text.len,
             KP_POSITION_MAX);
     memcpy(text, at->text.ptr, at->text.len);
     text[at->text.len] = '\0';
     if (!lane->lease || lane_is_stale(lane)) {
-        prepared(boundary, false);
+        tell(boundary, false);
         return;
     }
     lease_row_prepare(lane->lease, text, at->sub, prepared, boundary);

@@ -311,6 +311,11 @@ void leases_silence(struct leases *leases)
         lease_thread_silence(leases->thread);
 }
 
+bool leases_are_silent(const struct leases *leases)
+{
+    return lease_thread_is_silent(leases->thread);
+}
+
 /* ---- for lanes */
 
 static struct leases *leases_of(const kp_node *node)

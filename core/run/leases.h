@@ -37,6 +37,7 @@ void leases_release(struct leases *leases);
 bool leases_are_released(const struct leases *leases);
 /* [main] No grants and no revokes come any more: the flows may be closed. NULL is fine. */
 void leases_silence(struct leases *leases);
+bool leases_are_silent(const struct leases *leases); /* [lease thread] */
 
 /* ---- for lanes [worker] */
 

@@ -170,11 +170,12 @@ static void decide_fate(void *arg, const struct lease_call *call, struct memory_
     struct world *world = ((struct world_worker *)arg)->world;
     uint64_t luck = world_roll(world, 1000);
 
+    world->asked++;
     fate->request_ms = (int64_t)world_roll(world, 60);
     fate->reply_ms = (int64_t)world_roll(world, 60);
-    fate->is_request_lost = luck < world->lost_per_1000;
+    fate->is_request_lost = luck < world->lost_per_1000 || world->is_down;
     fate->is_reply_lost = !fate->is_request_lost && luck < 2 * world->lost_per_1000;
-    if (fate->is_request_lost || fate->is_reply_lost)
+    if ((fate->is_request_lost || fate->is_reply_lost) && !world->is_down)
         fate->reply_ms = 500 + (int64_t)world_roll(world, 3000);
     else if (luck < 3 * world->lost_per_1000) /* late on its way there */
         fate->request_ms = (int64_t)world_roll(world, 3000);

@@ -21,10 +21,7 @@ int64_t world_now(void)
 
 uint64_t world_roll(struct world *world, uint64_t n)
 {
-    world->random ^= world->random << 13;
-    world->random ^= world->random >> 7;
-    world->random ^= world->random << 17;
-    return (world->random >> 11) % n;
+    return kpw_random_below(&world->random, n);
 }
 
 static void keep(struct world *world, const char *fmt, va_list args)
@@ -295,9 +292,12 @@ static void note_change(struct world *world, struct world_lane *lane, const stru
     world_note(world, "table: %zu is (%s, %s) at %s, %llu", (size_t)(lane - world->lanes),
                row->owner ? row->owner : "-", row->checkpoint_owner ? row->checkpoint_owner : "-",
                row->checkpoint, (unsigned long long)row->counter);
-    if (lane->had_row && lane->row.owner && row->owner &&
-        strcmp(lane->row.owner, row->owner) != 0 && !strncmp(row->owner, "java2", 5))
+    if (!lane->had_row || !lane->row.owner || !row->owner || !strcmp(lane->row.owner, row->owner))
+        return;
+    if (!strncmp(row->owner, "java2", 5))
         lane->broken_ms = world_now();
+    world->n_robbed += !lane->row.checkpoint_owner && !row->checkpoint_owner &&
+                       world_worker(world, lane->row.owner) != NULL;
 }
 
 static void check_row(struct world *world, size_t at, const struct lease *row)
@@ -507,7 +507,7 @@ struct world *world_new(uint64_t seed, size_t n_lanes)
 
     clock_fake(START_MS);
     world->seed = seed;
-    world->random = seed * 0x9e3779b97f4a7c15u + 1;
+    kpw_random_init_from(&world->random, seed);
     world->begin = LEASE_TRIM_HORIZON;
     world->layout = LEASE_LAYOUT_KCL3_SINGLE;
     world->table = memory_table_new("app");

@@ -17,6 +17,7 @@
 
 #include "core/lease/fleet.h"
 #include "core/lease/memory.h"
+#include "sdk/wire/random.h"
 #include "sdk/wire/u128.h"
 
 enum {
@@ -84,7 +85,8 @@ struct world_worker {
 
 struct world {
     struct memory_table *table;
-    uint64_t seed, random;
+    uint64_t seed;
+    struct kpw_random random;
     const char *begin;
     enum lease_layout layout; /* where KCL 3 keeps its things */
     struct world_lane lanes[WORLD_LANES];
@@ -93,7 +95,10 @@ struct world {
     size_t n_workers;
     unsigned lost_per_1000; /* requests, as many answers, and as many of both are late */
     size_t max_leases;
-    unsigned moves; /* changes of owners */
+    bool is_down;      /* the table refuses whatever kpipe's workers ask, at once */
+    unsigned asked;    /* their requests */
+    unsigned moves;    /* changes of owners */
+    unsigned n_robbed; /* ... of them from a live worker that was not asked */
     unsigned errors;
     char *trace[400]; /* [owned] the last things that happened */
     size_t n_trace;

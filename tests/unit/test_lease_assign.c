@@ -11,14 +11,11 @@
 #define MAX_LEASES  300
 #define MAX_WORKERS 12
 
-static uint64_t seed;
+static struct kpw_random dice;
 
 static uint64_t roll(uint64_t n)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 11) % n;
+    return kpw_random_below(&dice, n);
 }
 
 struct world {
@@ -39,14 +36,14 @@ static struct world *world_of(const char *owners, size_t n)
 {
     struct world *world = mem_new(sizeof *world);
 
-    seed = 4711;
+    kpw_random_init_from(&dice, 4711);
     world->in = (struct assign_input){.leases = world->leases,
                                       .workers = world->workers,
                                       .n_workers = n,
                                       .balances = true,
                                       .threshold = 10,
                                       .dampening = 60,
-                                      .random = &seed};
+                                      .random = &dice};
     for (size_t i = 0; i < n; i++)
         world->workers[i] = (struct lease_worker){.id = names[i], .cpu = -1, .cpu_limit = 100};
     for (const char *at = owners; *at; at++) {
@@ -451,7 +448,7 @@ TEST(random_fleets_come_to_rest_by_any_measure)
         double per_kbps[MAX_WORKERS];
         size_t n = 0, still = 0;
 
-        seed = run * 0x9e3779b97f4a7c15u;
+        kpw_random_init_from(&dice, run);
         world->in.by_count = roll(3) == 0;
         world->in.n_leases = 1 + roll(roll(2) ? 20 : MAX_LEASES);
         for (size_t w = 0; w < world->in.n_workers; w++) {

@@ -6,6 +6,7 @@
 
 #include "core/base/mem.h"
 #include "core/lease/sync.h"
+#include "sdk/wire/random.h"
 #include "sdk/wire/u128.h"
 #include "tests/kptest.h"
 
@@ -408,14 +409,11 @@ TEST(a_hole_is_named)
 
 /* ---- the life of a stream */
 
-static uint64_t seed;
+static struct kpw_random dice;
 
 static uint64_t roll(uint64_t n)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 11) % n;
+    return kpw_random_below(&dice, n);
 }
 
 struct life_lane {
@@ -429,6 +427,7 @@ struct life_lane {
 };
 
 struct life {
+    uint64_t run;
     struct life_lane lanes[MAX_LANES];
     size_t n;
     struct lease rows[MAX_LANES];
@@ -498,7 +497,7 @@ static void merge(struct life *life, size_t at)
 
 static void reshard(struct life *life)
 {
-    size_t open[MAX_LANES], n = 0, at;
+    size_t open[MAX_LANES] = {0}, n = 0, at;
 
     for (size_t i = 0; i < life->n; i++)
         if (!life->lanes[i].is_closed)
@@ -562,7 +561,7 @@ static size_t make_rows(struct life *life, const struct listing *listing)
         YES(row_of(life, at) == NULL);
         lane->n_leased++;
         if (lane->n_leased > 1 && !lane->is_excused)
-            printf("%s was leased again: seed %llx\n", lane->key, (unsigned long long)seed);
+            printf("%s was leased again: run %llu\n", lane->key, (unsigned long long)life->run);
         YES(lane->n_leased == 1 || lane->is_excused);
         NO(lane->is_old);
         row = &life->rows[life->n_rows++];
@@ -703,7 +702,8 @@ static struct life *be_born(uint64_t run)
     static const char *const begins[] = {LEASE_TRIM_HORIZON, LEASE_LATEST, LEASE_AT_TIMESTAMP};
     struct life *life = mem_new(sizeof *life);
 
-    seed = run * 0x9e3779b97f4a7c15u;
+    kpw_random_init_from(&dice, run);
+    life->run = run;
     life->begin = begins[run % 3];
     bear(life, SIZE_MAX, SIZE_MAX, 0, KPW_U128_MAX);
     for (size_t i = roll(20); i-- > 0;)

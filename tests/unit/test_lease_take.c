@@ -10,14 +10,11 @@
 #define MAX_LEASES  200
 #define MAX_WORKERS 20
 
-static uint64_t seed;
+static struct kpw_random dice;
 
 static uint64_t roll(uint64_t n)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 11) % n;
+    return kpw_random_below(&dice, n);
 }
 
 struct table {
@@ -42,7 +39,7 @@ static struct table *table_of(const char *owners)
         if (!lease->is_free)
             lease->owner = names[*at - 'a'];
     }
-    seed = 12345;
+    kpw_random_init_from(&dice, 12345);
     return table;
 }
 
@@ -53,7 +50,7 @@ static size_t plan(struct table *table, const char *me)
                             .me = me,
                             .max_leases = table->max_leases,
                             .max_steals = table->max_steals,
-                            .random = &seed};
+                            .random = &dice};
 
     table->result = take_plan(&in, table->steps);
     return table->result.n;
@@ -256,7 +253,7 @@ static void act(struct fleet_of_takers *fleet, size_t worker)
                             .n = fleet->n_leases,
                             .me = fleet->names[worker],
                             .max_steals = fleet->max_steals,
-                            .random = &seed};
+                            .random = &dice};
     struct take_result result = take_plan(&in, steps);
 
     for (size_t i = 0; i < result.n; i++) {
@@ -327,7 +324,7 @@ TEST(random_fleets_become_even_and_then_stay_still)
         bool at_once;
         size_t rounds = 0, limit;
 
-        seed = run * 0x9e3779b97f4a7c15u;
+        kpw_random_init_from(&dice, run);
         fleet = random_fleet();
         at_once = roll(2);
         limit = 3 * fleet->n_leases + 20;
@@ -347,7 +344,7 @@ TEST(a_fleet_even_within_one_never_moves_anything)
         for (size_t n = 0; n <= 60; n++) {
             struct fleet_of_takers *fleet = mem_new(sizeof *fleet);
 
-            seed = n * 100 + n_workers;
+            kpw_random_init_from(&dice, n * 100 + n_workers);
             fleet->n_leases = n;
             fleet->n_workers = n_workers;
             fleet->max_steals = 1 + n % 5;
