@@ -91,7 +91,7 @@ struct fleet_call {
 enum {
     FLEET_BUCKETS = 1024,
     FLEET_LOST_TOLD = 10,
-    FLEET_LIST_MS = 1000, /* between two requests for a listing */
+    FLEET_LIST_MS = 250, /* between two requests for a listing: a service allows 1,000 a second */
 };
 
 struct fleet {
