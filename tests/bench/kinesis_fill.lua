@@ -7,8 +7,10 @@ local p = k.params {
   Stream = { default = "plain", help = "One of several streams of this size and these shards" },
   Wire = { default = "auto", choices = { "auto", "json", "cbor" }, help = "How records are sent" },
   Aggregate = { default = false, help = "As the KPL does" },
+  Keys = { default = 0, min = 0, max = 1000000, help = "Different partition keys, of which each record has one; 0: none" },
 }
 local of = p.Stream .. "-" .. p.Size .. "-" .. p.Shards
+local keys = p.Keys
 local stream = k.resource.stream { name = "bench-" .. of, shards = p.Shards }
 
 return {
@@ -24,6 +26,7 @@ return {
         in_flight = 8,
         wire = p.Wire,
         aggregate = p.Aggregate,
+        partition_key = keys > 0 and function() return "k" .. math.random(keys) end or nil,
       },
     },
   },

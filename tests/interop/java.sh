@@ -7,20 +7,11 @@
 # skipped.
 # shellcheck disable=SC1091,SC2154 # variables come from lib.sh
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/maven.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)
-packages_of interop-java "$here/java/pom.xml"
-
-# Of the repository under $CALLER_HOME; offline first, which takes no time.
-fetch() {
-    for how in --offline --no-transfer-progress; do
-        if timeout 300 mvn -q -B -Dstyle.color=never "$how" -Duser.home="$CALLER_HOME" -f "$here/java/pom.xml" \
-            dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1"; then
-            return 0
-        fi
-    done
-    return 1
-}
+pom=$here/java/pom.xml
+packages_of interop-java "$pom"
 
 for tool in java javac; do
     command -v $tool >/dev/null 2>&1 || skip_rest "there is no $tool"

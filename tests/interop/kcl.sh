@@ -7,40 +7,10 @@
 # with KCL's own fail-over time.
 # shellcheck disable=SC1091,SC2034,SC2154 # variables come from lib.sh, and are for it
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/maven.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)/kcl
 python=${PYTHON:-/usr/bin/python3}
-
-# Of the repository under $CALLER_HOME; offline first, which takes no time.
-fetch() {
-    for how in --offline --no-transfer-progress; do
-        if timeout 300 mvn -q -B -Dstyle.color=never "$how" -Duser.home="$CALLER_HOME" -f "$pom" \
-            dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1"; then
-            return 0
-        fi
-    done
-    return 1
-}
-
-# program NAME FOLDER...: sets $path to the class path of that library and of what the folders compile to.
-program() {
-    pom=$here/$1/pom.xml
-    packages_of "interop-$1" "$pom"
-    [ -d "$packages" ] || command -v mvn >/dev/null 2>&1 || skip_rest "there is no mvn"
-    fetch_packages Maven 'Non-parseable POM'
-    classes=$work/$1
-    mkdir "$classes"
-    shift
-    for folder in "$@"; do
-        set -- "$@" "$here/$folder"/*.java
-        shift
-    done
-    javac -nowarn -encoding UTF-8 -proc:none -cp "$packages/*" -d "$classes" "$@" || {
-        echo "not ok - the programs in kcl/ do not compile"
-        exit 1
-    }
-    path="$classes:$packages/*"
-}
 
 for tool in java javac "$python"; do
     command -v "$tool" >/dev/null 2>&1 || skip_rest "there is no $tool"

@@ -1,9 +1,10 @@
 # lib.sh - one local AWS with a folder of its own, and TAP-like results. Sourced by the scripts here.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC1091
 # Nothing of the caller's AWS settings or home is used, and nothing but 127.0.0.1 is asked.
 
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+. "$(dirname "$0")/packages.sh"
 KPIPE=${KPIPE:-build/kpipe}
-CALLER_HOME=${CALLER_HOME:-$HOME} # tests/run has another HOME; npm and Maven keep settings and downloads there
 work=$(mktemp -d "${TMPDIR:-/tmp}/kpipe-interop.XXXXXX")
 server=
 count=0
@@ -113,32 +114,6 @@ has() {
 skip_rest() {
     echo "ok - ${0##*/} # SKIP $1"
     exit 0
-}
-
-# packages_of NAME FILE...: sets $packages to where what the files ask for lies, or will.
-packages_of() {
-    name=$1
-    shift
-    packages=$(cd "$(dirname "$0")/../.." && pwd)/build/$name/$(cat "$@" | cksum | tr ' ' '-')
-}
-
-# fetch_packages CLIENT WRONG: has fetch() fill $packages unless that was done before. Without a
-# registry the rest is skipped, but not when what CLIENT says matches WRONG.
-fetch_packages() {
-    [ ! -d "$packages" ] || return 0
-    fresh=$packages.$$
-    mkdir -p "$fresh" || exit 1
-    if ! fetch "$fresh" >"$work/fetch.log" 2>&1; then
-        rm -rf "$fresh"
-        if grep -E "$2" "$work/fetch.log"; then
-            echo "not ok - $1 refuses the list of packages"
-            exit 1
-        fi
-        why=$(grep -o -E '(Could not|Cannot|error code).*' "$work/fetch.log" | tail -n 1)
-        skip_rest "$1 could not fetch its packages: ${why:-$(tail -n 1 "$work/fetch.log")}"
-    fi
-    mv -T "$fresh" "$packages" 2>/dev/null || rm -rf "$fresh" # another run was faster
-    [ -d "$packages" ] || exit 1
 }
 
 finish() {
