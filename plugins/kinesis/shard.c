@@ -104,6 +104,24 @@ void shard_succeeded(struct shard *shard)
     shard->tries = 0;
 }
 
+static void fail_for_good(struct shard *shard, const char *action, const kp_aws_response *response)
+{
+    struct source *source = shard->source;
+    const char *message = response->message ? response->message : "";
+
+    if (shard->read_to[0] && strstr(message, "did not come from this stream"))
+        (void)kp->fail(source->node,
+                       "shard %s of stream %s cannot go on behind record %s: the service says that "
+                       "it did not come from this stream. Either the stream was made anew, or the "
+                       "leases are of another one: `kpipe leases reset` forgets where they stand, "
+                       "or give the pipeline another `application`",
+                       shard->id, source->config->stream->name, shard->read_to);
+    else
+        (void)calls_fail(source->node, action, source->config->stream, response);
+    source->has_failed = true;
+    shard->not_before = INT64_MAX / 2;
+}
+
 /* What both calls have in common when they fail. */
 void shard_judge(struct shard *shard, const char *action, const kp_aws_response *response)
 {
@@ -131,11 +149,7 @@ void shard_judge(struct shard *shard, const char *action, const kp_aws_response 
             break;
         }
         /* fall through */
-    default:
-        (void)calls_fail(source->node, action, source->config->stream, response);
-        source->has_failed = true;
-        shard->not_before = INT64_MAX / 2;
-        break;
+    default: fail_for_good(shard, action, response); break;
     }
 }
 
