@@ -103,7 +103,7 @@ fi
 
 # A record larger than the whole budget must not hang the run.
 "$PYTHON" -c 'open("one.txt", "w").write("y" * 3000000 + "\n")'
-sed 's/big.txt/one.txt/; s/flowmem/large/' flowmem.lua >large.lua
+sed 's/big.txt/one.txt/; s/flowmem/large/g' flowmem.lua >large.lua
 LIMIT=10
 run large.lua
 yes "a record above the flow's memory passes or is refused, and the run ends" test "$code" = 0 -o "$code" = 1
