@@ -19,8 +19,8 @@
 #define FAR_LOOKS   8  /* answers that show it */
 #define FAR_LOOK_MS 60000
 #define GAP_MS      250 /* to the next read when the last one brought all there was */
-#define SLOTS       24  /* calls of quiet shards at a time, beside those of SLOT_MS */
-#define SLOT_MS     256 /* what the way there takes is had so often per shard in that time */
+#define SLOTS       24  /* calls of quiet shards at a time, and as many more as it takes ... */
+#define SLOT_MS     256 /* ... to ask each of them once in that time */
 #define ANSWER_MS   4   /* what an answer takes beside its way */
 
 /* ---- when ----------------------------------------------------------------------------------- */
