@@ -1,4 +1,4 @@
-/* calls.h - what source and sink share: one way to read service errors, and back-off.
+/* calls.h - what source and sink share: one way to read service errors, back-off, texts as slices.
  *
  * Owned by: nobody.   Threads: any, except where a node is given: its worker.
  */
@@ -12,6 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+static inline kp_slice slice_of(const char *text)
+{
+    return (kp_slice){text, strlen(text)};
+}
 
 enum calls_error {
     CALLS_FINE = 0,

@@ -72,11 +72,6 @@ static void end_missing(struct source *source)
 
 /* ---- offers --------------------------------------------------------------------------------- */
 
-static kp_slice slice_of(const char *text)
-{
-    return (kp_slice){text, strlen(text)};
-}
-
 static void offer(struct source *source, const struct listed_shard *listed)
 {
     char low[KPW_U128_SIZE], high[KPW_U128_SIZE];

@@ -48,7 +48,7 @@ static enum found resolve(struct taking *taking, const kp_value *value, const ch
     if (value->kind == KP_V_NONE)
         return FOUND_NONE;
     if (value->kind == KP_V_TEXT) {
-        *ret = (kp_slice){value->text, strlen(value->text)};
+        *ret = slice_of(value->text);
         return FOUND;
     }
     switch (sink->lua->value(sink->node, value, taking->b, i, ret)) {

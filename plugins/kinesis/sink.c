@@ -113,11 +113,6 @@ static void sink_flush(kp_node *node, void *state)
 
 /* ---- the element ---------------------------------------------------------------------------- */
 
-static kp_slice slice_of(const char *text)
-{
-    return (kp_slice){text, strlen(text)};
-}
-
 static kp_status sink_validate(kp_node *node, const void *config)
 {
     const struct sink_config *c = config;

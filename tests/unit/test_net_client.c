@@ -518,14 +518,22 @@ TEST(half_an_answer_is_an_error)
     end();
 }
 
-TEST(a_certificate_of_the_trusted_file_is_taken)
+/* With a certificate of its own, as the file at `cert`. */
+static void start_tls(char cert[300])
 {
-    char cert[300], key[300];
+    char key[300];
 
-    snprintf(cert, sizeof cert, "%s/c.pem", kptest_dir());
+    snprintf(cert, 300, "%s/c.pem", kptest_dir());
     snprintf(key, sizeof key, "%s/c.key", kptest_dir());
     cert_write(cert, key);
     start((kp_server_config){.tls_cert = cert, .tls_key = key});
+}
+
+TEST(a_certificate_of_the_trusted_file_is_taken)
+{
+    char cert[300];
+
+    start_tls(cert);
     http_client_trust(client, cert);
     ask((kp_http_request){0});
     EQ_INT(got.status, 200);
@@ -535,12 +543,9 @@ TEST(a_certificate_of_the_trusted_file_is_taken)
 
 TEST(a_certificate_that_nobody_vouches_for_is_refused)
 {
-    char cert[300], key[300];
+    char cert[300];
 
-    snprintf(cert, sizeof cert, "%s/c.pem", kptest_dir());
-    snprintf(key, sizeof key, "%s/c.key", kptest_dir());
-    cert_write(cert, key);
-    start((kp_server_config){.tls_cert = cert, .tls_key = key});
+    start_tls(cert);
     ask((kp_http_request){0});
     EQ_INT(got.status, 0);
     NO(got.connected);
